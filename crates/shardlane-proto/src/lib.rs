@@ -1,0 +1,1 @@
+//! The client side as sans-IO state machines: connection, pool, cluster, request.

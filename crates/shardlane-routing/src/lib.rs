@@ -1,0 +1,1 @@
+//! Tokens, partitioner, sharder, ring and replication strategies as pure values.

@@ -1,0 +1,1 @@
+//! The embedded ScyllaDB-like cluster: CQL in memory, thread per shard, both ports, faults.

@@ -1,0 +1,5 @@
+//! CQL native protocol messages, both directions.
+
+pub mod types;
+
+pub use types::{CqlType, UdtType};

@@ -1,0 +1,102 @@
+//! What is known of one table's tablets.
+
+use super::Tablet;
+use crate::{HostId, Token};
+
+/// The known tablets of one table: sorted, without overlaps, possibly with gaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TabletMap {
+    tablets: Vec<Tablet>,
+}
+
+impl TabletMap {
+    /// A map that knows no tablet.
+    pub const fn new() -> Self {
+        Self {
+            tablets: Vec::new(),
+        }
+    }
+
+    /// The tablet of `token`, if it is known.
+    #[inline]
+    pub fn lookup(&self, token: Token) -> Option<&Tablet> {
+        let at = self.tablets.partition_point(|tablet| tablet.last() < token);
+        self.tablets.get(at).filter(|tablet| tablet.first() < token)
+    }
+
+    /// Adds a tablet. Known ones that overlap it are dropped: tablets split, merge and move, and what the server
+    /// says last is true. Returns false if it was known just so already.
+    pub fn insert(&mut self, tablet: Tablet) -> bool {
+        let start = self
+            .tablets
+            .partition_point(|known| known.last() <= tablet.first());
+        let overlapping =
+            self.tablets[start..].partition_point(|known| known.first() < tablet.last());
+        let old = &mut self.tablets[start..start + overlapping];
+        match old {
+            [same] if *same == tablet => false,
+            // The usual case once the table is known: the same range with other replicas.
+            [single] => {
+                *single = tablet;
+                true
+            }
+            _ => {
+                self.tablets.splice(start..start + overlapping, [tablet]);
+                true
+            }
+        }
+    }
+
+    /// Forgets the tablets that have a replica on `host_id`, because the node has left. Returns how many there were.
+    pub fn remove_host(&mut self, host_id: HostId) -> usize {
+        let before = self.tablets.len();
+        self.tablets
+            .retain(|tablet| tablet.shard_on(host_id).is_none());
+        before - self.tablets.len()
+    }
+
+    /// Forgets all tablets, because the table or its keyspace has changed.
+    pub fn clear(&mut self) {
+        self.tablets.clear();
+    }
+
+    /// The known tablets, in ring order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tablet> {
+        self.tablets.iter()
+    }
+
+    /// How many tablets are known.
+    pub fn len(&self) -> usize {
+        self.tablets.len()
+    }
+
+    /// True if no tablet is known.
+    pub fn is_empty(&self) -> bool {
+        self.tablets.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a TabletMap {
+    type Item = &'a Tablet;
+    type IntoIter = std::slice::Iter<'a, Tablet>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl FromIterator<Tablet> for TabletMap {
+    fn from_iter<I: IntoIterator<Item = Tablet>>(tablets: I) -> Self {
+        let mut map = Self::new();
+        map.extend(tablets);
+        map
+    }
+}
+
+impl Extend<Tablet> for TabletMap {
+    fn extend<I: IntoIterator<Item = Tablet>>(&mut self, tablets: I) {
+        for tablet in tablets {
+            self.insert(tablet);
+        }
+    }
+}

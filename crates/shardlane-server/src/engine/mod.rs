@@ -1,0 +1,94 @@
+//! The CQL engine: a small but real CQL database as pure values.
+//!
+//! No sockets, no threads, no clock: time (microseconds since the epoch) and entropy come in with
+//! [`Env`]. One coordinator drives it like this:
+//!
+//! 1. **prepare** — [`prepare`] turns CQL text into an `Arc<`[`Prepared`]`>` against one [`Schema`]
+//!    snapshot. Unprepared queries go the same way; a caller that wants speed keeps a small cache
+//!    from (keyspace, text) to `Prepared` and asks [`Prepared::is_current`] before using one.
+//! 2. **bind** — [`bind`] joins a `Prepared` with values and gives an [`Operation`]; batches go
+//!    through [`bind_batch`].
+//! 3. **route** — every [`Mutation`], [`CounterUpdate`] and [`ReadCommand`] names its table, and its
+//!    token and partition key (or token range). The engine knows nothing of nodes.
+//! 4. **apply / read** — a replica's shard owns one [`Store`] and calls [`Store::apply`],
+//!    [`Store::apply_counter`] and [`Store::read`]. Tables of [`Table::is_virtual`] are read with
+//!    [`system::read_virtual`] at the coordinator instead.
+//! 5. **merge** — [`merge`] joins the [`PartialResult`]s of several replicas, or of several shards
+//!    of a node: last write wins, cell by cell.
+//! 6. **finish** — a read is a little machine, [`ReadRun`]: it emits [`ReadCommand`]s, is fed the merged
+//!    answers and ends with [`RowsOut`], filtered, ordered, aggregated and paged.
+//!
+//! ```text
+//! let mut run = plan.start(page_size, paging_state, env)?;
+//! let rows = loop {
+//!     match run.step()? {
+//!         ReadStep::Read(command) => run.feed(merge(route_and_read(command)))?,
+//!         ReadStep::Done(rows) => break rows,
+//!     }
+//! };
+//! ```
+//!
+//! A scan's command covers a token range; the coordinator may answer only its beginning, by
+//! [`ReadCommand::clip`] to the range that one set of replicas owns. The run asks again for the rest.
+//!
+//! A conditional write ([`Operation::Cas`]) is: read with [`CasPlan::read_command`], decide with
+//! [`CasPlan::decide`], apply the mutations if there are any, answer with the rows. The coordinator
+//! makes that atomic per partition.
+//!
+//! # Signatures in one place
+//!
+//! ```text
+//! Schema::new(flavour: Flavour) -> Arc<Schema>                       // with the system keyspaces
+//! Schema::apply(self: &Arc<Self>, &Ddl, now_us, seed, datacenters: &[&str]) -> Result<DdlOutcome, CqlError>
+//! prepare(&Schema, keyspace: Option<&str>, cql: &str) -> Result<Arc<Prepared>, CqlError>
+//! Prepared { id: [u8; 16], cql, keyspace, kind: StatementKind, bind: Vec<ColumnSpec>, pk_indexes: Vec<u16>,
+//!            result: Option<Arc<Vec<ColumnSpec>>>, is_lwt: bool }
+//! Prepared::is_current(&self, &Schema) -> bool                       // false: answer UNPREPARED, forget it
+//! Bound<'a> = Value(&'a [u8]) | Null | Unset;  BoundArgs<'a> = Positional(&[Bound]) | Named(&[(&str, Bound)])
+//! Env { now_us: i64, timestamp_us: i64 (client's, or now_us), seed: u64 (differs per request) }
+//! bind(&Prepared, BoundArgs, &Env) -> Result<Operation, CqlError>
+//! bind_batch(BatchKind, &[BatchStatement { prepared: &Prepared, args }], &Env) -> Result<Operation, CqlError>
+//! Operation = Write(Vec<Mutation>) | Counter(Vec<CounterUpdate>) | Read(ReadPlan) | Cas(CasPlan) | Ddl(Ddl)
+//!           | Use(String) | Truncate(TableId) | Rows(RowsOut) | Void
+//! ReadPlan::table(&self) -> &Arc<Table>;  ReadPlan::partition(&self) -> Option<&PartitionKey>  // of a 1-partition read
+//! ReadPlan::start(self, page_size: Option<usize>, paging_state: Option<&[u8]>, &Env) -> Result<ReadRun, CqlError>
+//! ReadRun::step(&mut self) -> Result<ReadStep, CqlError>;  ReadRun::feed(&mut self, PartialResult)
+//! ReadCommand::clip(&self, last: Token) -> ReadCommand;  ReadCommand::first_token(&self) -> Token
+//! Store::apply(&mut self, &Table, Mutation, now_us); Store::apply_counter(&mut self, &CounterUpdate, replica: [u8; 16], now_us) -> Mutation
+//! Store::read(&self, &ReadCommand, now_us) -> PartialResult; Store::truncate(TableId); Store::retain_tables(&Schema)
+//! merge(&ReadCommand, Vec<PartialResult>) -> PartialResult
+//! CasPlan::table/partition; CasPlan::read_command() -> ReadCommand
+//! CasPlan::decide(&self, PartialResult, &Env) -> Result<CasOutcome { mutations: Vec<Mutation>, rows: RowsOut, applied: bool }, CqlError>
+//! RowsOut { columns: Arc<Vec<ColumnSpec>>, rows: Vec<Vec<Option<Bytes>>>, paging_state: Option<Vec<u8>> }  // Bytes = Arc<[u8]>
+//! system::read_virtual(&Schema, &Topology, &ReadCommand, now_us) -> PartialResult
+//! ```
+
+pub mod bind;
+pub mod cas;
+pub mod error;
+pub mod prepare;
+pub mod schema;
+pub mod select;
+pub mod spec;
+pub mod storage;
+pub mod system;
+pub mod value;
+
+mod md5;
+
+pub use bind::{
+    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, WriteOp, bind, bind_batch,
+};
+pub use cas::{CasOutcome, CasPlan};
+pub use error::{CqlError, ErrorKind};
+pub use prepare::{Prepared, StatementKind, prepare};
+pub use schema::{
+    ChangeKind, Column, ColumnKind, DdlOutcome, Ddl, Index, Keyspace, Schema, SchemaChange, Table, TableId, View,
+};
+pub use select::{ReadPlan, ReadRun, ReadStep, RowsOut};
+pub use spec::ColumnSpec;
+pub use storage::{
+    CounterUpdate, Fragment, Mutation, PartialResult, PartitionKey, Position, ReadCommand, ReadTarget, Slice, Store,
+    merge,
+};
+pub use system::{Flavour, NodeInfo, Topology};

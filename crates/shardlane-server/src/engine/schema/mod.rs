@@ -1,0 +1,117 @@
+//! The schema: an immutable snapshot, shared behind `Arc`, and the DDL that makes the next one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shardlane_routing::ReplicationStrategy;
+use shardlane_wire::{CqlType, UdtType};
+
+use crate::cql::ast::TypeAst;
+
+mod change;
+mod keyspace_ddl;
+mod options;
+mod table;
+mod table_ddl;
+mod type_ddl;
+mod types;
+mod view_ddl;
+
+pub use change::{ChangeKind, Ddl, DdlOutcome, SchemaChange};
+pub use options::{OptionValue, TableOptions};
+pub use table::{Column, ColumnKind, Index, Table, TableId, View};
+pub(crate) use types::{resolve_type, type_text};
+
+/// A user-defined type as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserType {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Field names with their declared types.
+    pub fields: Vec<(Box<str>, TypeAst)>,
+    /// The resolved form.
+    pub resolved: Arc<UdtType>,
+}
+
+/// A user-defined function: metadata only, it cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserFunction {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Argument names and types.
+    pub arguments: Vec<(String, CqlType)>,
+    /// The result's type.
+    pub returns: CqlType,
+    /// The language.
+    pub language: String,
+    /// The body.
+    pub body: String,
+    /// Whether it is called with null arguments.
+    pub called_on_null: bool,
+}
+
+/// A keyspace.
+#[derive(Debug, Clone)]
+pub struct Keyspace {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Replication options as reported by `system_schema.keyspaces`, with the full class name.
+    pub replication: BTreeMap<String, String>,
+    /// The strategy, parsed. `None` for local and everywhere strategies.
+    pub strategy: Option<ReplicationStrategy>,
+    /// `durable_writes`.
+    pub durable_writes: bool,
+    /// The initial number of tablets per table, if tables here use tablets (0: the server chooses).
+    pub tablets: Option<u32>,
+    /// User-defined types by name.
+    pub types: BTreeMap<Arc<str>, Arc<UserType>>,
+    /// Tables by name.
+    pub tables: BTreeMap<Arc<str>, Arc<Table>>,
+    /// Materialized views by name (their [`Table::view`] says of what).
+    pub views: BTreeMap<Arc<str>, Arc<Table>>,
+    /// User-defined functions.
+    pub functions: Vec<UserFunction>,
+}
+
+impl Keyspace {
+    /// The table or view of that name.
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.get(name).or_else(|| self.views.get(name))
+    }
+}
+
+/// One version of the whole schema.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    keyspaces: BTreeMap<Arc<str>, Arc<Keyspace>>,
+    by_id: BTreeMap<TableId, (Arc<str>, Arc<str>)>,
+    version: [u8; 16],
+}
+
+impl Schema {
+    /// The keyspaces by name.
+    pub fn keyspaces(&self) -> impl Iterator<Item = &Arc<Keyspace>> {
+        self.keyspaces.values()
+    }
+
+    /// The keyspace of that name.
+    pub fn keyspace(&self, name: &str) -> Option<&Arc<Keyspace>> {
+        self.keyspaces.get(name)
+    }
+
+    /// The table or view of that name.
+    pub fn table(&self, keyspace: &str, table: &str) -> Option<&Arc<Table>> {
+        self.keyspace(keyspace)?.table(table)
+    }
+
+    /// The table or view with that id.
+    pub fn table_by_id(&self, id: TableId) -> Option<&Arc<Table>> {
+        let (keyspace, table) = self.by_id.get(&id)?;
+        self.table(keyspace, table)
+    }
+
+    /// The version, a UUID's bytes: the same content made by the same history has the same version.
+    pub const fn version(&self) -> [u8; 16] {
+        self.version
+    }
+}

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// A node's host id: the UUID that stays with it when its address changes. Bytes in network order, as on the wire.
+/// A node's host id: the UUID that stays with it when its address changes. Bytes in network order,
+/// as on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub [u8; 16]);
 

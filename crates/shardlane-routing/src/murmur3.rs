@@ -1,8 +1,9 @@
 //! Cassandra's variant of Murmur3 x64-128.
 //!
-//! It differs from the published hash in one point: the bytes of the tail (after the last whole 16-byte block) are
-//! sign-extended before they are shifted into place, because the original was written in Java, whose bytes are
-//! signed. The data of every cluster is placed by that variant, so it can never be mended.
+//! It differs from the published hash in one point: the bytes of the tail (after the last whole
+//! 16-byte block) are sign-extended before they are shifted into place, because the original was
+//! written in Java, whose bytes are signed. The data of every cluster is placed by that variant, so
+//! it can never be mended.
 
 use crate::Token;
 
@@ -10,7 +11,8 @@ const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;
 const BLOCK: usize = 16;
 
-/// The Murmur3 token of a partition key: the first 64 bits of the hash, with `i64::MIN` moved to `i64::MAX`.
+/// The Murmur3 token of a partition key: the first 64 bits of the hash, with `i64::MIN` moved to
+/// `i64::MAX`.
 #[inline]
 pub fn murmur3_token(key: &[u8]) -> Token {
     let (blocks, tail) = key.as_chunks::<BLOCK>();
@@ -81,7 +83,8 @@ struct State {
 impl State {
     #[inline(always)]
     fn mix(&mut self, block: &[u8; BLOCK]) {
-        // A 16-byte array splits into exactly two 8-byte ones, and the compiler sees that: two plain loads remain.
+        // A 16-byte array splits into exactly two 8-byte ones, and the compiler sees that: two
+        // plain loads remain.
         let (words, _) = block.as_chunks::<8>();
         self.h1 ^= scramble1(u64::from_le_bytes(words[0]));
         self.h1 = self.h1.rotate_left(27).wrapping_add(self.h2);
@@ -105,10 +108,12 @@ impl State {
     }
 }
 
-/// Up to eight bytes as a little-endian word, each one sign-extended over all higher bytes and xored in.
+/// Up to eight bytes as a little-endian word, each one sign-extended over all higher bytes and
+/// xored in.
 ///
-/// A negative byte flips every bit above it, so byte `i` of the plain word is inverted if an odd number of lower
-/// bytes is negative. That parity comes from three xors instead of one sign extension per byte.
+/// A negative byte flips every bit above it, so byte `i` of the plain word is inverted if an odd
+/// number of lower bytes is negative. That parity comes from three xors instead of one sign
+/// extension per byte.
 #[inline(always)]
 fn signed_word(bytes: &[u8]) -> u64 {
     let word = match bytes.try_into() {

@@ -1,7 +1,8 @@
 //! The partition key as the partitioner sees it.
 //!
-//! A key of one column is that column's bytes. A key of several columns has, for each of them in order, its length
-//! as two bytes big-endian, its bytes, and one zero byte (Cassandra's `CompositeType`).
+//! A key of one column is that column's bytes. A key of several columns has, for each of them in
+//! order, its length as two bytes big-endian, its bytes, and one zero byte (Cassandra's
+//! `CompositeType`).
 
 use std::error::Error;
 use std::fmt;

@@ -12,12 +12,14 @@ pub enum Partitioner {
     /// `org.apache.cassandra.dht.Murmur3Partitioner`, the default everywhere.
     #[default]
     Murmur3,
-    /// `com.scylladb.dht.CDCPartitioner`: the key is a CDC stream id, whose first eight bytes *are* the token.
+    /// `com.scylladb.dht.CDCPartitioner`: the key is a CDC stream id, whose first eight bytes *are*
+    /// the token.
     Cdc,
 }
 
 impl Partitioner {
-    /// The partitioner of a class name, with or without its package; `None` if we cannot compute its tokens.
+    /// The partitioner of a class name, with or without its package; `None` if we cannot compute
+    /// its tokens.
     pub fn from_class(name: &str) -> Option<Self> {
         match name.rsplit('.').next() {
             Some("Murmur3Partitioner") => Some(Self::Murmur3),
@@ -36,7 +38,8 @@ impl Partitioner {
 
     /// The token of a complete partition key (see [`composite_key`] for keys of several columns).
     ///
-    /// A CDC stream id is 16 bytes; the server places any other key at the lower end of the ring, [`Token::MIN`].
+    /// A CDC stream id is 16 bytes; the server places any other key at the lower end of the ring,
+    /// [`Token::MIN`].
     #[inline]
     pub fn token(self, key: &[u8]) -> Token {
         match self {
@@ -48,7 +51,8 @@ impl Partitioner {
         }
     }
 
-    /// The token of a partition key given by its columns, without building the composite key for Murmur3.
+    /// The token of a partition key given by its columns, without building the composite key for
+    /// Murmur3.
     pub fn token_of_components<'a>(
         self,
         components: impl Iterator<Item = &'a [u8]>,

@@ -9,8 +9,8 @@ use crate::{ReplicationStrategy, Ring, Token};
 
 /// The replicas of every token, for one strategy over one ring.
 ///
-/// A lookup is a binary search among the ring's tokens. The tokens are shared with the ring, and each distinct
-/// sequence of replicas is stored once.
+/// A lookup is a binary search among the ring's tokens. The tokens are shared with the ring, and
+/// each distinct sequence of replicas is stored once.
 #[derive(Clone, Debug)]
 pub struct ReplicaMap {
     /// Empty if all tokens have the same replicas.

@@ -49,8 +49,9 @@ impl Error for RingError {}
 
 /// The nodes of a cluster and their tokens, in order.
 ///
-/// A partition belongs to the node with the first token that is not less than the partition's; after the greatest
-/// token the ring begins anew. Nodes are named by their index in the table given to [`Ring::new`].
+/// A partition belongs to the node with the first token that is not less than the partition's;
+/// after the greatest token the ring begins anew. Nodes are named by their index in the table given
+/// to [`Ring::new`].
 #[derive(Clone, Debug)]
 pub struct Ring {
     nodes: Vec<RingNode>,
@@ -70,7 +71,8 @@ pub struct Ring {
 /// A node's datacenter and rack as numbers; racks are numbered over the whole cluster.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// Index into `Ring::datacenters`; `None` for a node without tokens, which is no replica of anything.
+    /// Index into `Ring::datacenters`; `None` for a node without tokens, which is no replica of
+    /// anything.
     pub(crate) datacenter: Option<u32>,
     pub(crate) rack: u32,
 }
@@ -86,8 +88,8 @@ pub(crate) struct Datacenter {
 impl Ring {
     /// A ring of `nodes` and their `tokens`, each with its node's index. Order does not matter.
     ///
-    /// If several nodes claim a token, which a client can see while a node is being replaced, the one that comes
-    /// first in the table keeps it. Nodes without tokens are allowed.
+    /// If several nodes claim a token, which a client can see while a node is being replaced, the
+    /// one that comes first in the table keeps it. Nodes without tokens are allowed.
     pub fn new(
         nodes: Vec<RingNode>,
         tokens: impl IntoIterator<Item = (Token, u32)>,
@@ -153,7 +155,8 @@ impl Ring {
             .copied()
     }
 
-    /// The replicas of `token`, in ring order (the owner first, if its datacenter has replicas), each node once.
+    /// The replicas of `token`, in ring order (the owner first, if its datacenter has replicas),
+    /// each node once.
     ///
     /// Walks the ring each time; where it matters use a [`ReplicaMap`](crate::ReplicaMap).
     pub fn replicas(&self, token: Token, strategy: &ReplicationStrategy) -> Vec<u32> {
@@ -187,8 +190,8 @@ impl Ring {
     }
 }
 
-/// Index of the first token that is not less than `token`, from the beginning again after the last one; 0 if there
-/// are none.
+/// Index of the first token that is not less than `token`, from the beginning again after the last
+/// one; 0 if there are none.
 #[inline]
 pub(crate) fn first_at_or_after(tokens: &[Token], token: Token) -> usize {
     let at = tokens.partition_point(|&other| other < token);

@@ -7,15 +7,15 @@ use crate::{SourcePortError, SourcePorts, Token};
 
 /// How one ScyllaDB node spreads tokens and shard-aware connections over its CPU shards.
 ///
-/// A node announces both numbers in SUPPORTED (`SCYLLA_NR_SHARDS`, `SCYLLA_SHARDING_IGNORE_MSB`); the algorithm is
-/// `biased-token-round-robin`. Nodes of one cluster may differ. For tables with tablets the formula does not
-/// hold: there the tablet names the shard.
+/// A node announces both numbers in SUPPORTED (`SCYLLA_NR_SHARDS`, `SCYLLA_SHARDING_IGNORE_MSB`);
+/// the algorithm is `biased-token-round-robin`. Nodes of one cluster may differ. For tables with
+/// tablets the formula does not hold: there the tablet names the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sharder {
     /// Number of shards of the node.
     pub nr_shards: NonZeroU16,
-    /// How many of the token's most significant bits have no say, so that each range of 2^(64 - `ignore_msb`)
-    /// tokens is spread over all shards. 12 is usual.
+    /// How many of the token's most significant bits have no say, so that each range of 2^(64 -
+    /// `ignore_msb`) tokens is spread over all shards. 12 is usual.
     pub ignore_msb: u8,
 }
 

@@ -22,7 +22,8 @@ pub enum SourcePortError {
         /// The number of shards of the node.
         nr_shards: NonZeroU16,
     },
-    /// No port of the range reaches the shard; a range of at least `nr_shards` ports always has one.
+    /// No port of the range reaches the shard; a range of at least `nr_shards` ports always has
+    /// one.
     NoPortForShard {
         /// The shard asked for.
         shard: u16,
@@ -66,10 +67,11 @@ impl fmt::Display for SourcePortError {
 
 impl Error for SourcePortError {}
 
-/// All ports of a range that are congruent to a shard modulo the node's number of shards, each exactly once.
+/// All ports of a range that are congruent to a shard modulo the node's number of shards, each
+/// exactly once.
 ///
-/// It starts at a random one, so that processes on one machine rarely ask for the same port, goes up in steps of
-/// the shard count and wraps around once.
+/// It starts at a random one, so that processes on one machine rarely ask for the same port, goes
+/// up in steps of the shard count and wraps around once.
 #[derive(Clone, Debug)]
 pub struct SourcePorts {
     first: u16,
@@ -82,8 +84,8 @@ pub struct SourcePorts {
 }
 
 impl SourcePorts {
-    /// The ports in `range` for `shard` of `nr_shards`, starting at a candidate picked by `random`, which should be
-    /// uniformly distributed.
+    /// The ports in `range` for `shard` of `nr_shards`, starting at a candidate picked by `random`,
+    /// which should be uniformly distributed.
     ///
     /// Port 0 is never a candidate: to the operating system it means "any port".
     pub fn new(

@@ -21,11 +21,13 @@ pub enum ReplicationStrategy {
         /// Replication factor of each datacenter; one that is not named has no replicas.
         factors: BTreeMap<String, u32>,
     },
-    /// `LocalStrategy`: each node has data of its own, so any node can answer and none is preferred.
+    /// `LocalStrategy`: each node has data of its own, so any node can answer and none is
+    /// preferred.
     Local,
     /// `EverywhereStrategy` (ScyllaDB, DSE): every node is a replica.
     Everywhere,
-    /// A strategy whose placement we do not know, by its class. No replicas: requests go to any node.
+    /// A strategy whose placement we do not know, by its class. No replicas: requests go to any
+    /// node.
     Other(String),
 }
 
@@ -37,15 +39,16 @@ pub enum StrategyError {
     MissingClass,
     /// `SimpleStrategy` without `replication_factor`.
     MissingFactor,
-    /// A replication factor is not a number of replicas, neither `3` nor, with transient ones counted, `3/1`.
+    /// A replication factor is not a number of replicas, neither `3` nor, with transient ones
+    /// counted, `3/1`.
     InvalidFactor {
         /// The option: `replication_factor` or a datacenter.
         option: String,
         /// Its value.
         value: String,
     },
-    /// `NetworkTopologyStrategy` with `replication_factor`: an abbreviation for statements that servers replace by
-    /// datacenters before they store it ([`expand_replication_factor`]).
+    /// `NetworkTopologyStrategy` with `replication_factor`: an abbreviation for statements that
+    /// servers replace by datacenters before they store it ([`expand_replication_factor`]).
     UnexpandedFactor,
 }
 
@@ -73,8 +76,8 @@ impl ReplicationStrategy {
     /// The strategy that replication options describe: `class`, with or without the package
     /// `org.apache.cassandra.locator`, and its factors.
     ///
-    /// Takes a reference to any map of strings. ScyllaDB's rack lists do not appear in the `replication` column
-    /// (only in `replication_v2`): it keeps their number.
+    /// Takes a reference to any map of strings. ScyllaDB's rack lists do not appear in the
+    /// `replication` column (only in `replication_v2`): it keeps their number.
     pub fn parse<'a, K, V>(
         options: impl IntoIterator<Item = (&'a K, &'a V)>,
     ) -> Result<Self, StrategyError>
@@ -119,7 +122,8 @@ impl ReplicationStrategy {
         }
     }
 
-    /// The number of replicas each partition is meant to have; `None` if it depends on the cluster or is not known.
+    /// The number of replicas each partition is meant to have; `None` if it depends on the cluster
+    /// or is not known.
     pub fn replication_factor(&self) -> Option<u32> {
         match self {
             Self::Simple { rf } => Some(*rf),
@@ -131,9 +135,11 @@ impl ReplicationStrategy {
     }
 }
 
-/// A factor as the servers store it: all replicas, or `all/transient` (Cassandra's transient replication).
+/// A factor as the servers store it: all replicas, or `all/transient` (Cassandra's transient
+/// replication).
 ///
-/// Transient replicas are counted: they too may own the latest write, and the coordinator knows which they are.
+/// Transient replicas are counted: they too may own the latest write, and the coordinator knows
+/// which they are.
 fn parse_factor(option: &str, value: &str) -> Result<u32, StrategyError> {
     let invalid = || StrategyError::InvalidFactor {
         option: option.to_owned(),
@@ -149,8 +155,9 @@ fn parse_factor(option: &str, value: &str) -> Result<u32, StrategyError> {
     }
 }
 
-/// Replaces `replication_factor` in the options of a `NetworkTopologyStrategy` by a factor for each of `datacenters`
-/// that is not named already, as servers do for CREATE KEYSPACE. Options of other strategies stay as they are.
+/// Replaces `replication_factor` in the options of a `NetworkTopologyStrategy` by a factor for each
+/// of `datacenters` that is not named already, as servers do for CREATE KEYSPACE. Options of other
+/// strategies stay as they are.
 pub fn expand_replication_factor<'a>(
     options: &mut BTreeMap<String, String>,
     datacenters: impl IntoIterator<Item = &'a str>,

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 /// A position on the ring of 2^64 tokens.
 ///
-/// The tokens of partitions never take the value `i64::MIN`: the servers use it as the open lower end of ranges and
-/// move a hash that happens to be equal to it to `i64::MAX` ([`Token::from_hash`]). The field is public because
-/// range ends, unlike partitions, may well be `i64::MIN`.
+/// The tokens of partitions never take the value `i64::MIN`: the servers use it as the open lower
+/// end of ranges and move a hash that happens to be equal to it to `i64::MAX`
+/// ([`Token::from_hash`]). The field is public because range ends, unlike partitions, may well be
+/// `i64::MIN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub i64);
 

@@ -1,9 +1,10 @@
 //! The walk along the ring that finds a partition's replicas.
 //!
-//! `NetworkTopologyStrategy` as Cassandra (since 3.0) and ScyllaDB do it: walk from the token's owner; in each
-//! datacenter take a node if its rack has no replica yet; take a node of a rack that has one only as long as such
-//! repetitions are needed because the datacenter has fewer racks than its replication factor. Replicas come out in
-//! ring order. (Before 3.0 repetitions were put behind the first node of every rack: the same set in another order.)
+//! `NetworkTopologyStrategy` as Cassandra (since 3.0) and ScyllaDB do it: walk from the token's
+//! owner; in each datacenter take a node if its rack has no replica yet; take a node of a rack that
+//! has one only as long as such repetitions are needed because the datacenter has fewer racks than
+//! its replication factor. Replicas come out in ring order. (Before 3.0 repetitions were put behind
+//! the first node of every rack: the same set in another order.)
 
 use crate::{ReplicationStrategy, Ring};
 
@@ -133,7 +134,8 @@ impl<'r> Walker<'r> {
     }
 }
 
-/// A set of small numbers that is emptied at no cost, since each of a ring's thousands of walks needs empty ones.
+/// A set of small numbers that is emptied at no cost, since each of a ring's thousands of walks
+/// needs empty ones.
 struct Marks {
     /// The round in which a number was last put in.
     rounds: Vec<u64>,

@@ -24,8 +24,8 @@ impl TabletMap {
         self.tablets.get(at).filter(|tablet| tablet.first() < token)
     }
 
-    /// Adds a tablet. Known ones that overlap it are dropped: tablets split, merge and move, and what the server
-    /// says last is true. Returns false if it was known just so already.
+    /// Adds a tablet. Known ones that overlap it are dropped: tablets split, merge and move, and
+    /// what the server says last is true. Returns false if it was known just so already.
     pub fn insert(&mut self, tablet: Tablet) -> bool {
         let start = self
             .tablets
@@ -47,7 +47,8 @@ impl TabletMap {
         }
     }
 
-    /// Forgets the tablets that have a replica on `host_id`, because the node has left. Returns how many there were.
+    /// Forgets the tablets that have a replica on `host_id`, because the node has left. Returns how
+    /// many there were.
     pub fn remove_host(&mut self, host_id: HostId) -> usize {
         let before = self.tablets.len();
         self.tablets

@@ -1,7 +1,9 @@
-//! Tablets: ScyllaDB's other way to spread a table, where each range of tokens has replicas of its own.
+//! Tablets: ScyllaDB's other way to spread a table, where each range of tokens has replicas of its
+//! own.
 //!
-//! A driver learns them one at a time: the answer to a request that reached the wrong node or shard carries the right
-//! tablet in its custom payload ([`payload`]). A [`TabletMap`] keeps what is known of one table.
+//! A driver learns them one at a time: the answer to a request that reached the wrong node or shard
+//! carries the right tablet in its custom payload ([`payload`]). A [`TabletMap`] keeps what is
+//! known of one table.
 
 mod map;
 pub mod payload;
@@ -46,7 +48,8 @@ impl fmt::Display for TabletError {
 impl Error for TabletError {}
 
 impl Tablet {
-    /// A tablet of the tokens greater than `first` and not greater than `last`. Tablets do not wrap around.
+    /// A tablet of the tokens greater than `first` and not greater than `last`. Tablets do not wrap
+    /// around.
     pub fn new(
         first: Token,
         last: Token,

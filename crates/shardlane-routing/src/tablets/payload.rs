@@ -1,8 +1,9 @@
 //! The `tablets-routing-v1` entry of a response's custom payload, both ways.
 //!
-//! Its value is a CQL value of type `tuple<bigint, bigint, list<tuple<uuid, int>>>`: the range `(first, last]` and
-//! the replicas, each a host id and a shard (ScyllaDB, `docs/dev/protocol-extensions.md`, "Sending tablet info to
-//! the drivers"; encodings: CQL native protocol v4, section 6).
+//! Its value is a CQL value of type `tuple<bigint, bigint, list<tuple<uuid, int>>>`: the range
+//! `(first, last]` and the replicas, each a host id and a shard (ScyllaDB,
+//! `docs/dev/protocol-extensions.md`, "Sending tablet info to the drivers"; encodings: CQL native
+//! protocol v4, section 6).
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +14,8 @@ use crate::{HostId, Token};
 /// The key of the entry in the custom payload.
 pub const KEY: &str = "tablets-routing-v1";
 
-/// Bytes of one replica in the list: its length, and a tuple of a UUID and an int with their lengths.
+/// Bytes of one replica in the list: its length, and a tuple of a UUID and an int with their
+/// lengths.
 const REPLICA_BYTES: usize = 4 + TUPLE_BYTES;
 const TUPLE_BYTES: usize = (4 + 16) + (4 + 4);
 
@@ -87,7 +89,8 @@ pub fn encode(tablet: &Tablet, out: &mut Vec<u8>) {
         out.extend_from_slice(&8i32.to_be_bytes());
         out.extend_from_slice(&token.0.to_be_bytes());
     }
-    // A tablet has at most as many replicas as the cluster has nodes; lengths are far from the limits of an int.
+    // A tablet has at most as many replicas as the cluster has nodes; lengths are far from the
+    // limits of an int.
     out.extend_from_slice(&((4 + count * REPLICA_BYTES) as i32).to_be_bytes());
     out.extend_from_slice(&(count as i32).to_be_bytes());
     for (host_id, shard) in tablet.replicas() {

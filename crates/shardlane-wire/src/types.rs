@@ -1,7 +1,17 @@
 //! CQL data types as the protocol describes them (the `[option]` of result and bind metadata,
 //! CQL native protocol v4, section 4.2.5.2).
 
+mod class;
+mod display;
+mod option;
+
+pub use class::{TypeClassError, parse_type_class, type_class};
+pub use option::{encode_type, read_type, skip_type};
+
 use std::sync::Arc;
+
+/// How deeply types may be nested. Real schemas stay below ten; the limit guards the stack.
+pub const MAX_TYPE_DEPTH: usize = 32;
 
 /// The data type of a column, a bind variable or a nested value.
 ///

@@ -1,0 +1,293 @@
+//! EVENT (section 4.2.6), and the schema change that RESULT shares with it.
+
+use std::net::SocketAddr;
+
+use crate::dialect::Dialect;
+use crate::primitive::{Reader, write_inet, write_string, write_string_list};
+use crate::wire_error::{EncodeError, WireError, WireErrorKind};
+
+/// A kind of event that a client can register for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "the names are those of the specification"
+)]
+pub enum EventKind {
+    /// Nodes joining, leaving, moving.
+    TopologyChange,
+    /// Nodes going up and down.
+    StatusChange,
+    /// Keyspaces, tables and the like.
+    SchemaChange,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::TopologyChange, Self::StatusChange, Self::SchemaChange];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TopologyChange => "TOPOLOGY_CHANGE",
+            Self::StatusChange => "STATUS_CHANGE",
+            Self::SchemaChange => "SCHEMA_CHANGE",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// The body of EVENT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "the names are those of the specification"
+)]
+pub enum Event {
+    /// The set of nodes has changed.
+    TopologyChange {
+        /// How.
+        change: TopologyChangeKind,
+        /// The node's address for clients.
+        address: SocketAddr,
+    },
+    /// A node is up or down. One restart may bring several of these.
+    StatusChange {
+        /// Which.
+        change: StatusChangeKind,
+        /// The node's address for clients.
+        address: SocketAddr,
+    },
+    /// The schema has changed.
+    SchemaChange(SchemaChange),
+}
+
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident, $reading:literal { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$vmeta])* $variant,)*
+        }
+
+        impl $name {
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+                let at = reader.clone();
+                match reader.string($reading)? {
+                    $($text => Ok(Self::$variant),)*
+                    other => Err(at.error($reading, WireErrorKind::UnknownName(other.into()))),
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// How the set of nodes has changed.
+    TopologyChangeKind, "kind of topology change" {
+        /// A node was added, perhaps not ready yet.
+        New = "NEW_NODE",
+        /// A node was removed.
+        Removed = "REMOVED_NODE",
+        /// A node has moved to another token (v3).
+        Moved = "MOVED_NODE",
+    }
+}
+
+names! {
+    /// Whether a node is up.
+    StatusChangeKind, "kind of status change" {
+        /// It is up.
+        Up = "UP",
+        /// It is down.
+        Down = "DOWN",
+    }
+}
+
+names! {
+    /// What has happened to a part of the schema.
+    SchemaChangeKind, "kind of schema change" {
+        /// It was created.
+        Created = "CREATED",
+        /// It was altered.
+        Updated = "UPDATED",
+        /// It was dropped.
+        Dropped = "DROPPED",
+    }
+}
+
+/// A change of the schema: the answer to DDL, and an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaChange {
+    /// What has happened.
+    pub kind: SchemaChangeKind,
+    /// The keyspace that is changed, or that holds what is changed.
+    pub keyspace: Box<str>,
+    /// What is changed.
+    pub target: SchemaTarget,
+}
+
+/// The part of a keyspace that a [`SchemaChange`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaTarget {
+    /// The keyspace itself.
+    Keyspace,
+    /// The table (or view) of this name.
+    Table(Box<str>),
+    /// The user-defined type of this name.
+    Type(Box<str>),
+    /// A function (v4 and later).
+    Function {
+        /// Its name.
+        name: Box<str>,
+        /// The CQL types of its arguments, which tell overloads apart.
+        argument_types: Vec<Box<str>>,
+    },
+    /// An aggregate (v4 and later).
+    Aggregate {
+        /// Its name.
+        name: Box<str>,
+        /// The CQL types of its arguments.
+        argument_types: Vec<Box<str>>,
+    },
+}
+
+impl SchemaTarget {
+    /// The name of the target kind on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Keyspace => "KEYSPACE",
+            Self::Table(_) => "TABLE",
+            Self::Type(_) => "TYPE",
+            Self::Function { .. } => "FUNCTION",
+            Self::Aggregate { .. } => "AGGREGATE",
+        }
+    }
+}
+
+impl Event {
+    /// The kind of this event.
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::TopologyChange { .. } => EventKind::TopologyChange,
+            Self::StatusChange { .. } => EventKind::StatusChange,
+            Self::SchemaChange(_) => EventKind::SchemaChange,
+        }
+    }
+
+    /// Appends the body.
+    pub fn encode(
+        &self,
+        dialect: impl Into<Dialect>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        write_string(out, self.kind().as_str(), "event type")?;
+        match self {
+            Self::TopologyChange { change, address } => {
+                write_string(out, change.as_str(), "kind of topology change")?;
+                write_inet(out, *address);
+            }
+            Self::StatusChange { change, address } => {
+                write_string(out, change.as_str(), "kind of status change")?;
+                write_inet(out, *address);
+            }
+            Self::SchemaChange(change) => change.encode(dialect.into(), out)?,
+        }
+        Ok(())
+    }
+
+    /// Reads a body.
+    pub fn decode(_: impl Into<Dialect>, body: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(body);
+        let at = reader.clone();
+        let name = reader.string("event type")?;
+        let kind = EventKind::from_name(name)
+            .ok_or_else(|| at.error("event type", WireErrorKind::UnknownName(name.into())))?;
+        let event = match kind {
+            EventKind::TopologyChange => Self::TopologyChange {
+                change: TopologyChangeKind::read(&mut reader)?,
+                address: reader.inet("address of a node")?,
+            },
+            EventKind::StatusChange => Self::StatusChange {
+                change: StatusChangeKind::read(&mut reader)?,
+                address: reader.inet("address of a node")?,
+            },
+            EventKind::SchemaChange => Self::SchemaChange(SchemaChange::read(&mut reader)?),
+        };
+        reader.finish("EVENT")?;
+        Ok(event)
+    }
+}
+
+impl SchemaChange {
+    pub(crate) fn encode(&self, _: Dialect, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        write_string(out, self.kind.as_str(), "kind of schema change")?;
+        write_string(out, self.target.as_str(), "target of a schema change")?;
+        write_string(out, &self.keyspace, "keyspace name")?;
+        match &self.target {
+            SchemaTarget::Keyspace => Ok(()),
+            SchemaTarget::Table(name) | SchemaTarget::Type(name) => {
+                write_string(out, name, "name of what has changed")
+            }
+            SchemaTarget::Function {
+                name,
+                argument_types,
+            }
+            | SchemaTarget::Aggregate {
+                name,
+                argument_types,
+            } => {
+                write_string(out, name, "name of what has changed")?;
+                write_string_list(out, argument_types, "argument types")
+            }
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let kind = SchemaChangeKind::read(reader)?;
+        let at = reader.clone();
+        let target = reader.string("target of a schema change")?;
+        let keyspace = reader.string("keyspace name")?.into();
+        let mut name = || reader.string("name of what has changed").map(Box::from);
+        let target = match target {
+            "KEYSPACE" => SchemaTarget::Keyspace,
+            "TABLE" => SchemaTarget::Table(name()?),
+            "TYPE" => SchemaTarget::Type(name()?),
+            "FUNCTION" => SchemaTarget::Function {
+                name: name()?,
+                argument_types: read_argument_types(reader)?,
+            },
+            "AGGREGATE" => SchemaTarget::Aggregate {
+                name: name()?,
+                argument_types: read_argument_types(reader)?,
+            },
+            other => {
+                let kind = WireErrorKind::UnknownName(other.into());
+                return Err(at.error("target of a schema change", kind));
+            }
+        };
+        Ok(Self {
+            kind,
+            keyspace,
+            target,
+        })
+    }
+}
+
+fn read_argument_types(reader: &mut Reader<'_>) -> Result<Vec<Box<str>>, WireError> {
+    Ok(reader
+        .string_list("argument types")?
+        .into_iter()
+        .map(Box::from)
+        .collect())
+}

@@ -1,0 +1,130 @@
+//! STARTUP, with a meaning.
+
+use std::borrow::Cow;
+
+use super::supported::number;
+use super::{OptionKey, OptionsError, SupportedOptions};
+use crate::compression::Compression;
+use crate::dialect::Dialect;
+use crate::frame::Version;
+use crate::request::Startup;
+
+/// What a client chose from SUPPORTED.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartupOptions {
+    /// The version of CQL.
+    pub cql_version: String,
+    /// The compression of all frames to come.
+    pub compression: Option<Compression>,
+    /// The flag by which conditional statements are to be marked.
+    pub lwt_mark: Option<u32>,
+    /// The code of the rate limit error. STARTUP only says "yes", so [`Self::parse`] takes the code
+    /// from what the server offers.
+    pub rate_limit_error: Option<i32>,
+    /// Whether tablets are wanted in custom payloads.
+    pub tablets_routing_v1: bool,
+    /// Whether result metadata ids are to be used in v4.
+    pub use_metadata_id: bool,
+    /// All other options: the names of the driver and the application, and unknown ones.
+    pub other: Vec<(String, String)>,
+}
+
+impl StartupOptions {
+    /// The message that tells a server.
+    pub fn to_message(&self) -> Startup<'_> {
+        let mut options: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        let mut add = |key: OptionKey, value: Cow<'static, str>| {
+            options.push((key.as_str().into(), value));
+        };
+        add(OptionKey::CqlVersion, self.cql_version.clone().into());
+        if let Some(compression) = self.compression {
+            add(OptionKey::Compression, compression.as_str().into());
+        }
+        if let Some(mask) = self.lwt_mark {
+            add(OptionKey::ScyllaLwtAddMetadataMark, mask.to_string().into());
+        }
+        if self.rate_limit_error.is_some() {
+            add(OptionKey::ScyllaRateLimitError, "".into());
+        }
+        if self.tablets_routing_v1 {
+            add(OptionKey::TabletsRoutingV1, "".into());
+        }
+        if self.use_metadata_id {
+            add(OptionKey::ScyllaUseMetadataId, "".into());
+        }
+        options.extend(
+            self.other
+                .iter()
+                .map(|(key, value)| (key.into(), value.into())),
+        );
+        Startup { options }
+    }
+
+    /// What a client asks for, as a server that offers `supported` reads it. What the server does
+    /// not offer is passed over, but for a compression that it does not know.
+    pub fn parse(
+        startup: &Startup<'_>,
+        supported: &SupportedOptions,
+    ) -> Result<Self, OptionsError> {
+        let mut parsed = Self {
+            cql_version: String::new(),
+            compression: None,
+            lwt_mark: None,
+            rate_limit_error: None,
+            tablets_routing_v1: false,
+            use_metadata_id: false,
+            other: Vec::new(),
+        };
+        for (key, value) in &startup.options {
+            match OptionKey::from_name(key) {
+                Some(OptionKey::CqlVersion) => parsed.cql_version = value.clone().into_owned(),
+                Some(key @ OptionKey::Compression) if !value.is_empty() => {
+                    let known = Compression::from_name(value).filter(|c| supported.offers(*c));
+                    let bad = || OptionsError::BadValue {
+                        key,
+                        value: value.as_ref().into(),
+                    };
+                    parsed.compression = Some(known.ok_or_else(bad)?);
+                }
+                Some(key @ OptionKey::ScyllaLwtAddMetadataMark) => {
+                    let mask: u32 = number(key, value)?;
+                    parsed.lwt_mark = supported.lwt_mark.filter(|offered| *offered == mask);
+                }
+                Some(OptionKey::ScyllaRateLimitError) => {
+                    parsed.rate_limit_error = supported.rate_limit_error;
+                }
+                Some(OptionKey::TabletsRoutingV1) => {
+                    parsed.tablets_routing_v1 = supported.tablets_routing_v1;
+                }
+                Some(OptionKey::ScyllaUseMetadataId) => {
+                    parsed.use_metadata_id = supported.use_metadata_id;
+                }
+                _ => parsed
+                    .other
+                    .push((key.clone().into_owned(), value.clone().into_owned())),
+            }
+        }
+        if parsed.cql_version.is_empty() {
+            return Err(OptionsError::Missing(OptionKey::CqlVersion));
+        }
+        Ok(parsed)
+    }
+
+    /// One of the other options.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.other
+            .iter()
+            .rev()
+            .find(|(k, _)| k == key)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// The dialect of a connection that was started with these options.
+    pub const fn dialect(&self, version: Version) -> Dialect {
+        Dialect {
+            version,
+            metadata_id: self.use_metadata_id,
+            rate_limit_error: self.rate_limit_error,
+        }
+    }
+}

@@ -1,1 +1,31 @@
-//! The client side as sans-IO state machines: connection, pool, cluster, request.
+//! The client side of shardlane as sans-IO state machines.
+//!
+//! Time comes in as [`Instant`], bytes come in as slices, and what has to happen in the world goes out
+//! as values: bytes to write, [`Effect`]s to carry out, completions to deliver. Nothing here opens a
+//! socket, starts a thread, reads a clock or draws randomness that was not passed in, so a whole cluster
+//! can be simulated in virtual time. The shell in `shardlane-io` drives one [`Engine`].
+//!
+//! ```text
+//! connection <- pool <- cluster <- request     (each knows only those to its left)
+//! ```
+
+mod cluster;
+mod config;
+mod connection;
+mod engine;
+mod error;
+mod metrics;
+mod pool;
+mod request;
+mod rng;
+mod time;
+
+pub use cluster::{ClusterView, KeyspaceView, NodeView};
+pub use config::{Compression, Config, ContactPoint, Credentials, PoolSize, ShardAwareness};
+pub use engine::{ConnId, Effect, Engine, RequestKey};
+pub use error::{
+    Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,
+};
+pub use metrics::{ConnectionView, Opened, PoolView, ShardCounters};
+pub use request::{Answer, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
+pub use time::Instant;

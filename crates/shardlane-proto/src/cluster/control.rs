@@ -1,0 +1,427 @@
+//! The control connection: finds a node that answers, reads topology and schema over it, listens to its
+//! events, and moves to another node when it is lost.
+//!
+//! The machine asks for things with [`ControlRequest`]s and is told how they ended. It owns no
+//! connection: the engine does, and hands over the answers.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shardlane_wire::event::StatusChangeKind;
+use shardlane_wire::request::Register;
+use shardlane_wire::{Dialect, Event, EventKind, Opcode, Request, Response, SchemaTarget};
+
+use super::topology::{QUERIES, Snapshot};
+use crate::config::{Config, ContactPoint};
+use crate::connection::plain_query;
+use crate::engine::ConnId;
+use crate::error::ConnectionError;
+use crate::pool::Backoff;
+use crate::rng::Rng;
+use crate::time::Instant;
+
+/// Token of REGISTER; smaller ones are indices of [`QUERIES`].
+const REGISTER: u64 = 100;
+/// Servers send events in bursts (DOWN, UP, DOWN for one restart; one per table of a DDL script): wait so
+/// long for the rest before reading the system tables again.
+const EVENT_QUIET: Duration = Duration::from_millis(100);
+/// How often schema versions are read again until they agree.
+const AGREEMENT_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What the control machine wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ControlRequest {
+    Resolve {
+        host: String,
+        port: u16,
+    },
+    Connect {
+        address: SocketAddr,
+    },
+    Send {
+        conn: ConnId,
+        token: u64,
+        opcode: Opcode,
+        body: Vec<u8>,
+    },
+    Close {
+        conn: ConnId,
+        error: ConnectionError,
+    },
+}
+
+/// What the control machine has found out.
+#[derive(Debug)]
+pub(crate) enum ControlEvent {
+    /// A refresh is complete. `settled`: all nodes agree on the schema, or waiting longer is over.
+    Refreshed {
+        snapshot: Box<Snapshot>,
+        generation: u64,
+        settled: bool,
+    },
+    /// Every contact point and every known node failed: which, and why.
+    Unreachable(Vec<(String, String)>),
+    NodeUp(SocketAddr),
+    NodeDown(SocketAddr),
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not trying. `retry_at`: when to begin a new round.
+    Idle {
+        retry_at: Option<Instant>,
+    },
+    Resolving {
+        outstanding: usize,
+    },
+    Connecting {
+        address: SocketAddr,
+        conn: Option<ConnId>,
+    },
+    Up {
+        address: SocketAddr,
+        conn: ConnId,
+    },
+}
+
+#[derive(Debug)]
+struct Refresh {
+    snapshot: Snapshot,
+    /// Queries not answered yet, one bit each.
+    outstanding: u8,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    contact_points: Vec<ContactPoint>,
+    timeout: Duration,
+    agreement_timeout: Duration,
+    state: State,
+    /// Addresses still to try in this round.
+    candidates: VecDeque<SocketAddr>,
+    errors: Vec<(String, String)>,
+    backoff: Backoff,
+    refresh: Option<Refresh>,
+    refresh_at: Option<Instant>,
+    /// Counts refreshes begun, so that a waiter can tell those that began after it.
+    generation: u64,
+    agreement_deadline: Option<Instant>,
+    requests: VecDeque<ControlRequest>,
+    events: VecDeque<ControlEvent>,
+}
+
+impl Control {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            contact_points: config.contact_points.clone(),
+            timeout: config.control_timeout,
+            agreement_timeout: config.schema_agreement_timeout,
+            state: State::Idle {
+                retry_at: Some(Instant::default()),
+            },
+            candidates: VecDeque::new(),
+            errors: Vec::new(),
+            backoff: Backoff::new(config.reconnect_delay_min, config.reconnect_delay_max),
+            refresh: None,
+            refresh_at: None,
+            generation: 0,
+            agreement_deadline: None,
+            requests: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn poll_request(&mut self) -> Option<ControlRequest> {
+        self.requests.pop_front()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<ControlEvent> {
+        self.events.pop_front()
+    }
+
+    /// Begins a round: the nodes in `known` first, then the contact points.
+    fn begin_round(&mut self, known: &[SocketAddr]) {
+        self.errors.clear();
+        self.candidates = known.iter().copied().collect();
+        let mut names = 0;
+        for point in &self.contact_points {
+            match point {
+                ContactPoint::Address(address) => {
+                    if !self.candidates.contains(address) {
+                        self.candidates.push_back(*address);
+                    }
+                }
+                ContactPoint::Name { host, port } => {
+                    self.requests.push_back(ControlRequest::Resolve {
+                        host: host.clone(),
+                        port: *port,
+                    });
+                    names += 1;
+                }
+            }
+        }
+        if names > 0 {
+            self.state = State::Resolving { outstanding: names };
+        } else {
+            self.state = State::Idle { retry_at: None };
+        }
+    }
+
+    /// A contact point's name was resolved, or could not be.
+    pub(crate) fn handle_resolved(
+        &mut self,
+        now: Instant,
+        host: &str,
+        result: Result<Vec<SocketAddr>, String>,
+        rng: &mut Rng,
+    ) {
+        let State::Resolving { outstanding } = &mut self.state else {
+            return;
+        };
+        *outstanding -= 1;
+        let done = *outstanding == 0;
+        match result {
+            Ok(addresses) => {
+                for address in addresses {
+                    if !self.candidates.contains(&address) {
+                        self.candidates.push_back(address);
+                    }
+                }
+            }
+            Err(why) => self.errors.push((host.to_owned(), why)),
+        }
+        if done {
+            self.try_next(now, rng);
+        }
+    }
+
+    fn try_next(&mut self, now: Instant, rng: &mut Rng) {
+        if let Some(address) = self.candidates.pop_front() {
+            self.state = State::Connecting {
+                address,
+                conn: None,
+            };
+            self.requests.push_back(ControlRequest::Connect { address });
+        } else {
+            self.events
+                .push_back(ControlEvent::Unreachable(self.errors.clone()));
+            self.state = State::Idle {
+                retry_at: Some(now + self.backoff.fail(rng)),
+            };
+        }
+    }
+
+    /// The engine has given the attempt a connection.
+    pub(crate) fn opened(&mut self, id: ConnId) {
+        if let State::Connecting { conn, .. } = &mut self.state {
+            *conn = Some(id);
+        }
+    }
+
+    /// The control connection is through its handshake: listen to events, read everything.
+    pub(crate) fn handle_established(&mut self, now: Instant, conn: ConnId) {
+        let State::Connecting { address, .. } = self.state else {
+            return;
+        };
+        self.state = State::Up { address, conn };
+        self.backoff.succeed();
+        // REGISTER goes first, so that no change between reading and listening is missed.
+        self.send(
+            conn,
+            REGISTER,
+            &Request::Register(Register {
+                kinds: EventKind::ALL.to_vec(),
+            }),
+        );
+        self.begin_refresh(now);
+    }
+
+    fn begin_refresh(&mut self, now: Instant) {
+        let State::Up { conn, .. } = self.state else {
+            return;
+        };
+        self.refresh_at = None;
+        self.generation += 1;
+        self.refresh = Some(Refresh {
+            snapshot: Snapshot::default(),
+            outstanding: 0b1111,
+            deadline: now + self.timeout,
+        });
+        for (token, query) in (0..).zip(QUERIES) {
+            self.send(conn, token, &Request::Query(plain_query(query)));
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, token: u64, request: &Request<'_>) {
+        let (opcode, mut body) = (request.opcode(), Vec::new());
+        // Only texts over 2 GiB fail to encode.
+        if request.encode(Dialect::V4, &mut body).is_ok() {
+            self.requests.push_back(ControlRequest::Send {
+                conn,
+                token,
+                opcode,
+                body,
+            });
+        }
+    }
+
+    /// Reads topology and schema again, after `delay`. Returns the generation that will reflect everything
+    /// that has happened up to now.
+    pub(crate) fn schedule_refresh(&mut self, now: Instant, delay: Duration) -> u64 {
+        let at = now + delay;
+        self.refresh_at = Some(self.refresh_at.map_or(at, |planned| planned.min(at)));
+        self.generation + 1
+    }
+
+    /// A refresh after DDL: done when all nodes agree on the schema.
+    pub(crate) fn refresh_after_ddl(&mut self, now: Instant) -> u64 {
+        self.agreement_deadline = Some(now + self.agreement_timeout);
+        self.schedule_refresh(now, Duration::ZERO)
+    }
+
+    /// An answer on the control connection.
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        token: u64,
+        response: &Response<'_>,
+    ) -> Result<(), ConnectionError> {
+        if token == REGISTER {
+            return match response {
+                Response::Ready => Ok(()),
+                other => Err(ConnectionError::Protocol(format!(
+                    "{} as the answer to REGISTER",
+                    other.opcode()
+                ))),
+            };
+        }
+        let (State::Up { address, .. }, Some(refresh)) = (&self.state, &mut self.refresh) else {
+            return Ok(());
+        };
+        refresh
+            .snapshot
+            .absorb(token as usize, response, *address)?;
+        refresh.outstanding &= !(1 << token);
+        if refresh.outstanding == 0
+            && let Some(refresh) = self.refresh.take()
+        {
+            self.finish_refresh(now, refresh.snapshot)?;
+        }
+        Ok(())
+    }
+
+    fn finish_refresh(&mut self, now: Instant, snapshot: Snapshot) -> Result<(), ConnectionError> {
+        if snapshot.nodes.is_empty() {
+            return Err(ConnectionError::Protocol(
+                "system.local describes no usable node".to_owned(),
+            ));
+        }
+        let mut settled = true;
+        if let Some(deadline) = self.agreement_deadline {
+            settled = snapshot.schema_agrees() || now >= deadline;
+            if settled {
+                self.agreement_deadline = None;
+            } else {
+                self.schedule_refresh(now, AGREEMENT_INTERVAL);
+            }
+        }
+        let generation = self.generation;
+        self.events.push_back(ControlEvent::Refreshed {
+            snapshot: Box::new(snapshot),
+            generation,
+            settled,
+        });
+        Ok(())
+    }
+
+    /// A server event.
+    pub(crate) fn handle_event(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::StatusChange {
+                change: StatusChangeKind::Up,
+                address,
+            } => {
+                self.events.push_back(ControlEvent::NodeUp(*address));
+            }
+            Event::StatusChange {
+                change: StatusChangeKind::Down,
+                address,
+            } => {
+                self.events.push_back(ControlEvent::NodeDown(*address));
+            }
+            Event::TopologyChange { .. } => {
+                self.schedule_refresh(now, EVENT_QUIET);
+            }
+            Event::SchemaChange(change) => {
+                // Functions and types have no say in routing.
+                if matches!(
+                    change.target,
+                    SchemaTarget::Keyspace | SchemaTarget::Table(_)
+                ) {
+                    self.schedule_refresh(now, EVENT_QUIET);
+                }
+            }
+        }
+    }
+
+    /// The control connection, or the attempt at one, has ended.
+    pub(crate) fn handle_lost(&mut self, now: Instant, error: &ConnectionError, rng: &mut Rng) {
+        self.refresh = None;
+        match self.state {
+            State::Connecting { address, .. } => {
+                self.errors.push((address.to_string(), error.to_string()));
+                self.try_next(now, rng);
+            }
+            State::Up { address, .. } => {
+                self.errors.push((address.to_string(), error.to_string()));
+                // Soon, and as a new round: other nodes are known by now.
+                self.state = State::Idle {
+                    retry_at: Some(now + self.backoff.fail(rng)),
+                };
+            }
+            State::Idle { .. } | State::Resolving { .. } => {}
+        }
+    }
+
+    /// Time passed. `known`: addresses of nodes in the order in which to try them.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        known: impl FnOnce() -> Vec<SocketAddr>,
+        rng: &mut Rng,
+    ) {
+        match self.state {
+            State::Idle { retry_at: Some(at) } if now >= at => {
+                self.begin_round(&known());
+                if matches!(self.state, State::Idle { .. }) {
+                    self.try_next(now, rng);
+                }
+            }
+            State::Up { conn, .. } => {
+                if self.refresh.as_ref().is_some_and(|r| now >= r.deadline) {
+                    self.refresh = None;
+                    let error = ConnectionError::KeepaliveTimeout(self.timeout);
+                    self.requests
+                        .push_back(ControlRequest::Close { conn, error });
+                } else if self.refresh.is_none() && self.refresh_at.is_some_and(|at| now >= at) {
+                    self.begin_refresh(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle { retry_at } => retry_at,
+            State::Up { .. } => match &self.refresh {
+                Some(refresh) => Some(refresh.deadline),
+                None => self.refresh_at,
+            },
+            _ => None,
+        }
+    }
+}

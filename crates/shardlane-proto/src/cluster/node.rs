@@ -1,0 +1,48 @@
+//! A node and what hangs on it.
+
+use std::sync::Arc;
+
+use crate::metrics::{ConnectionView, PoolView, ShardCounters};
+use crate::pool::Pool;
+use crate::request::Coordinator;
+
+/// A node's place in the cluster's table; stays with the node until it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeKey(pub(crate) u32);
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) datacenter: Arc<str>,
+    pub(crate) rack: Arc<str>,
+    pub(crate) release_version: Arc<str>,
+    pub(crate) pool: Pool,
+    pub(crate) counters: Vec<Arc<ShardCounters>>,
+    pub(crate) opened_total: u64,
+    pub(crate) closed_total: u64,
+}
+
+impl Node {
+    /// The counters of `shard`; grows the table to it.
+    pub(crate) fn counters(&mut self, shard: Option<u16>) -> Arc<ShardCounters> {
+        let index = usize::from(shard.unwrap_or(0));
+        while self.counters.len() <= index {
+            self.counters.push(Arc::default());
+        }
+        self.counters[index].clone()
+    }
+
+    pub(crate) fn view(&self, blocked: bool, connections: Vec<ConnectionView>) -> PoolView {
+        PoolView {
+            host_id: self.coordinator.host_id,
+            address: self.coordinator.address,
+            datacenter: self.datacenter.clone(),
+            nr_shards: self.pool.sharder().map(|s| s.nr_shards.get()),
+            shard_aware_port_blocked: blocked,
+            connections,
+            counters: self.counters.clone(),
+            opened_total: self.opened_total,
+            closed_total: self.closed_total,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Every bound and default of the client, in one place. The unit is in the name, the reason in the comment.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How many connections a node's pool keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolSize {
+    /// This many connections to each shard (to the node where it has no shards).
+    PerShard(u16),
+    /// This many connections to each node, whichever shards they land on.
+    PerHost(u16),
+}
+
+/// How far the client goes to reach the shard that owns a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardAwareness {
+    /// The shard-aware port where it is advertised, the legacy algorithm otherwise.
+    Full,
+    /// Only the legacy algorithm: normal port, keep what lands on a missing shard.
+    Legacy,
+    /// Ignore shards altogether: one connection per node (to measure what that costs).
+    Off,
+}
+
+/// User name and password for `PasswordAuthenticator`. Its `Debug` never shows the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The role that logs in.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A contact point as the user gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContactPoint {
+    /// An address, ready to use.
+    Address(SocketAddr),
+    /// A name that the shell resolves, to possibly several addresses.
+    Name {
+        /// Host name.
+        host: String,
+        /// Port of the normal CQL listener.
+        port: u16,
+    },
+}
+
+impl fmt::Display for ContactPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// Compression of frame bodies, negotiated in STARTUP.
+pub use shardlane_wire::Compression;
+
+/// All settings of one cluster object.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to start; at least one.
+    pub contact_points: Vec<ContactPoint>,
+    /// The datacenter whose replicas come first; `None`: that of the first node reached.
+    pub local_datacenter: Option<String>,
+    /// Login, if the cluster wants one.
+    pub credentials: Option<Credentials>,
+    /// Body compression; off by default, because below some 512 bytes it costs more than it saves.
+    pub compression: Option<Compression>,
+    /// Connections per shard or per node.
+    pub pool_size: PoolSize,
+    /// Which connection-to-shard algorithms may be used.
+    pub shard_awareness: ShardAwareness,
+    /// Local ports for the shard-aware port: the IANA dynamic range by default.
+    pub source_ports: RangeInclusive<u16>,
+    /// Whether connections are encrypted: then only the TLS shard-aware port counts.
+    pub tls: bool,
+    /// TCP connect and CQL handshake together.
+    pub connect_timeout: Duration,
+    /// One query of the control connection.
+    pub control_timeout: Duration,
+    /// After so long without a byte from the server an OPTIONS is sent.
+    pub keepalive_interval: Duration,
+    /// After so long without any answer to it the connection is given up.
+    pub keepalive_timeout: Duration,
+    /// First delay of reconnection; it doubles up to `reconnect_delay_max`, with 15 % jitter.
+    pub reconnect_delay_min: Duration,
+    /// Longest delay of reconnection.
+    pub reconnect_delay_max: Duration,
+    /// How long a node's shard-aware port is left alone after it misled or failed us
+    /// (5 minutes, as the Go and Rust drivers do).
+    pub shard_aware_block: Duration,
+    /// How long `connect` waits for pools to cover all shards once the topology is known;
+    /// after that they go on filling in the background.
+    pub pool_wait: Duration,
+    /// How long to wait for all nodes to report one schema version after DDL.
+    pub schema_agreement_timeout: Duration,
+    /// Simultaneous connection attempts to one node: a restart of many clients is no storm.
+    pub attempts_per_node_max: usize,
+    /// Requests in flight on one connection; the protocol has 32768 stream ids.
+    pub in_flight_per_connection_max: usize,
+    /// Orphaned stream ids older than `orphan_age` that a connection may have before it is replaced.
+    pub orphans_max: usize,
+    /// Age from which an orphan counts as old.
+    pub orphan_age: Duration,
+    /// Excess connections of the legacy algorithm, times the number of shards.
+    pub excess_per_shard_max: usize,
+    /// Attempts of one request, the first included.
+    pub attempts_per_request_max: usize,
+    /// Largest frame body accepted from a server, in bytes (the specification's limit).
+    pub frame_body_bytes_max: u32,
+    /// `APPLICATION_NAME` in STARTUP.
+    pub application_name: Option<String>,
+    /// Seed of all randomness: ports, jitter, choice among replicas.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The defaults, for the given contact points.
+    #[must_use]
+    pub fn new(contact_points: Vec<ContactPoint>) -> Self {
+        Self {
+            contact_points,
+            local_datacenter: None,
+            credentials: None,
+            compression: None,
+            pool_size: PoolSize::PerShard(1),
+            shard_awareness: ShardAwareness::Full,
+            source_ports: 49152..=65535,
+            tls: false,
+            connect_timeout: Duration::from_secs(5),
+            control_timeout: Duration::from_secs(5),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(30),
+            reconnect_delay_min: Duration::from_millis(50),
+            reconnect_delay_max: Duration::from_secs(10),
+            shard_aware_block: Duration::from_secs(300),
+            pool_wait: Duration::from_secs(2),
+            schema_agreement_timeout: Duration::from_secs(10),
+            attempts_per_node_max: 8,
+            in_flight_per_connection_max: 32768,
+            orphans_max: 1024,
+            orphan_age: Duration::from_secs(1),
+            excess_per_shard_max: 10,
+            attempts_per_request_max: 16,
+            frame_body_bytes_max: 256 << 20,
+            application_name: None,
+            seed: 0,
+        }
+    }
+}

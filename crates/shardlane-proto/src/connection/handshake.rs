@@ -1,0 +1,149 @@
+//! OPTIONS -> SUPPORTED -> STARTUP -> [AUTHENTICATE -> AUTH_RESPONSE ->] READY: one struct per awaited
+//! message. Each consumes itself and says what to send and what to await next.
+
+use shardlane_routing::Sharder;
+use shardlane_wire::extensions::OptionKey;
+use shardlane_wire::request::AuthResponse;
+use shardlane_wire::{
+    Compression, Dialect, Opcode, Request, Response, StartupOptions, SupportedOptions, Version,
+};
+
+use crate::config::{Config, Credentials};
+use crate::error::ConnectionError;
+use crate::pool::Sharding;
+
+/// What the handshake settled.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) dialect: Dialect,
+    pub(crate) compression: Option<Compression>,
+    /// `None`: the node has no shards (Apache Cassandra).
+    pub(crate) sharding: Option<Sharding>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Handshake {
+    AwaitSupported,
+    AwaitReady(Session),
+    AwaitAuthSuccess(Session),
+}
+
+/// What follows a handshake message.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Send {
+        opcode: Opcode,
+        body: Vec<u8>,
+        next: Handshake,
+    },
+    Done(Session),
+}
+
+impl Handshake {
+    pub(crate) fn handle(
+        self,
+        config: &Config,
+        response: &Response<'_>,
+    ) -> Result<Step, ConnectionError> {
+        if let Response::Error(body) = response {
+            return Err(ConnectionError::Refused(body.clone()));
+        }
+        match (self, response) {
+            (Self::AwaitSupported, Response::Supported(options)) => {
+                let supported = SupportedOptions::parse(options)
+                    .map_err(|e| ConnectionError::Protocol(e.to_string()))?;
+                startup(config, &supported)
+            }
+            (Self::AwaitReady(session), Response::Ready) => Ok(Step::Done(session)),
+            (Self::AwaitReady(session), Response::Authenticate(class)) => {
+                let body = log_in(config.credentials.as_ref(), class)?;
+                Ok(Step::Send {
+                    opcode: Opcode::AuthResponse,
+                    body,
+                    next: Self::AwaitAuthSuccess(session),
+                })
+            }
+            (Self::AwaitAuthSuccess(session), Response::AuthSuccess(_)) => Ok(Step::Done(session)),
+            (Self::AwaitAuthSuccess(_), Response::AuthChallenge(_)) => {
+                Err(ConnectionError::Authentication(
+                    "the server asks for more than a user name and a password".to_owned(),
+                ))
+            }
+            (awaiting, other) => Err(ConnectionError::Protocol(format!(
+                "{} while {} was awaited",
+                other.opcode(),
+                awaiting.awaited()
+            ))),
+        }
+    }
+
+    const fn awaited(&self) -> &'static str {
+        match self {
+            Self::AwaitSupported => "SUPPORTED",
+            Self::AwaitReady(_) => "READY or AUTHENTICATE",
+            Self::AwaitAuthSuccess(_) => "AUTH_SUCCESS",
+        }
+    }
+}
+
+fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, ConnectionError> {
+    let mut options = StartupOptions {
+        compression: config.compression.filter(|c| supported.offers(*c)),
+        // Both change the layout or the content of messages in ways that nobody above makes use of yet.
+        use_metadata_id: false,
+        tablets_routing_v1: false,
+        ..supported.to_startup()
+    };
+    let mut name = |key: OptionKey, value: &str| {
+        options
+            .other
+            .push((key.as_str().to_owned(), value.to_owned()))
+    };
+    name(OptionKey::DriverName, "shardlane");
+    name(OptionKey::DriverVersion, env!("CARGO_PKG_VERSION"));
+    if let Some(application) = &config.application_name {
+        name(OptionKey::ApplicationName, application);
+    }
+    let sharding = supported.shard_info.map(|info| Sharding {
+        shard: info.shard,
+        sharder: Sharder::new(info.nr_shards, info.ignore_msb),
+        // Never the plain port with TLS, never the TLS port without.
+        shard_aware_port: if config.tls {
+            supported.shard_aware_port_ssl
+        } else {
+            supported.shard_aware_port
+        },
+    });
+    let session = Session {
+        dialect: options.dialect(Version::V4),
+        compression: options.compression,
+        sharding,
+    };
+    let body = encode(&Request::Startup(options.to_message()))?;
+    Ok(Step::Send {
+        opcode: Opcode::Startup,
+        body,
+        next: Handshake::AwaitReady(session),
+    })
+}
+
+fn log_in(credentials: Option<&Credentials>, class: &str) -> Result<Vec<u8>, ConnectionError> {
+    let Some(Credentials { username, password }) = credentials else {
+        return Err(ConnectionError::Authentication(format!(
+            "the server wants a login ({class}) and no credentials were given"
+        )));
+    };
+    // SASL PLAIN (RFC 4616): empty authorization id, user name, password.
+    let token = [b"\0", username.as_bytes(), b"\0", password.as_bytes()].concat();
+    encode(&Request::AuthResponse(AuthResponse {
+        token: Some(&token),
+    }))
+}
+
+fn encode(request: &Request<'_>) -> Result<Vec<u8>, ConnectionError> {
+    let mut body = Vec::new();
+    request.encode(Dialect::V4, &mut body).map_err(|e| {
+        ConnectionError::Protocol(format!("cannot encode {}: {e}", request.opcode()))
+    })?;
+    Ok(body)
+}

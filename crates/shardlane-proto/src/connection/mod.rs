@@ -1,0 +1,544 @@
+//! One connection: handshake, streams, keepalive, keyspace, and the bytes both ways.
+//!
+//! Methods fall into three families. `handle_*` take in what happened: TCP is up, bytes came, time
+//! passed. [`Connection::send`] and [`Connection::abandon`] are what the pool's users do. `poll_event` and
+//! [`Connection::unsent`] give out what follows. After any `handle_*`, drain events, then write what
+//! is unsent. An error from a `handle_*` means the connection is finished: take the tokens of its
+//! requests ([`Connection::unanswered`]) and drop it.
+
+mod handshake;
+mod keyspace;
+mod streams;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use shardlane_wire::error::{ErrorBody, ErrorDetail};
+use shardlane_wire::request::Query;
+use shardlane_wire::{
+    Compression, Consistency, Dialect, Direction, Event, Flags, Frame, FrameHeader, FrameParser,
+    Opcode, QueryParams, Request, Response, ResponseEnvelope, ResultBody, Version,
+};
+
+pub(crate) use self::handshake::Session;
+use self::handshake::{Handshake, Step};
+use self::keyspace::KeyspaceState;
+use self::streams::{Owner, Released, Streams};
+use crate::config::Config;
+use crate::error::ConnectionError;
+use crate::time::Instant;
+
+/// Bodies shorter than this are sent uncompressed: compressing them costs more than it saves.
+const COMPRESS_FROM_BYTES: usize = 512;
+/// Unsent bytes from which a connection counts as busy: the peer does not read.
+const UNSENT_BYTES_MAX: usize = 16 << 20;
+
+/// What a connection reports to its engine.
+#[derive(Debug)]
+pub(crate) enum ConnEvent {
+    Established(Box<Session>),
+    /// The answer to the request with this token.
+    Response {
+        token: u64,
+        opcode: Opcode,
+        flags: u8,
+        body: Vec<u8>,
+    },
+    /// The keyspace that this request waited for is in use: send it now.
+    KeyspaceReady {
+        token: u64,
+    },
+    /// The server refused the keyspace that this request needs.
+    KeyspaceRefused {
+        token: u64,
+        error: ErrorBody,
+    },
+    /// A server event (after REGISTER).
+    Server(Event),
+}
+
+/// How a request left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is in the write buffer, on this stream; `position` is where it begins in the connection's output.
+    OnStream { stream: u16, position: u64 },
+    /// It waits for its keyspace; `KeyspaceReady` or `KeyspaceRefused` will come.
+    AwaitingKeyspace,
+}
+
+/// No stream id is free, or the peer does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+#[derive(Debug)]
+enum Phase {
+    Connecting,
+    Handshaking(Handshake),
+    Open { keepalive_sent: Option<Instant> },
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    config: Arc<Config>,
+    phase: Phase,
+    parser: FrameParser,
+    dialect: Dialect,
+    compression: Option<Compression>,
+    streams: Streams,
+    keyspace: KeyspaceState,
+    events: VecDeque<ConnEvent>,
+    out: Vec<u8>,
+    out_start: usize,
+    /// Total bytes handed to the shell so far.
+    written: u64,
+    begun: Instant,
+    last_read: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(config: Arc<Config>, now: Instant) -> Self {
+        Self {
+            parser: FrameParser::with_max_body_len(
+                Direction::Response,
+                config.frame_body_bytes_max as usize,
+            ),
+            streams: Streams::new(config.in_flight_per_connection_max),
+            config,
+            phase: Phase::Connecting,
+            dialect: Dialect::V4,
+            compression: None,
+            keyspace: KeyspaceState::default(),
+            events: VecDeque::new(),
+            out: Vec::new(),
+            out_start: 0,
+            written: 0,
+            begun: now,
+            last_read: now,
+        }
+    }
+
+    /// TCP is up: the handshake begins.
+    pub(crate) fn handle_connected(&mut self, now: Instant) {
+        self.last_read = now;
+        self.phase = Phase::Handshaking(Handshake::AwaitSupported);
+        self.send_internal(Owner::Handshake, Opcode::Options, &[]);
+    }
+
+    /// Bytes came, split in any way.
+    pub(crate) fn handle_bytes(
+        &mut self,
+        now: Instant,
+        mut input: &[u8],
+    ) -> Result<(), ConnectionError> {
+        self.last_read = now;
+        if let Phase::Open { keepalive_sent } = &mut self.phase {
+            *keepalive_sent = None;
+        }
+        // Out of `self` for the loop, because frames borrow from it.
+        let mut parser = std::mem::replace(&mut self.parser, FrameParser::new(Direction::Response));
+        let result = loop {
+            match parser.push(&mut input) {
+                Ok(Some(frame)) => {
+                    if let Err(error) = self.handle_frame(frame) {
+                        break Err(error);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(ConnectionError::Protocol(error.to_string())),
+            }
+        };
+        self.parser = parser;
+        self.continue_keyspace();
+        result
+    }
+
+    fn handle_frame(&mut self, frame: Frame<'_>) -> Result<(), ConnectionError> {
+        let FrameHeader {
+            flags,
+            stream,
+            opcode,
+            ..
+        } = frame.header;
+        let body = if flags & Flags::COMPRESSION == 0 {
+            frame.body.to_vec()
+        } else {
+            self.decompress(frame.body)?
+        };
+        let flags = flags & !Flags::COMPRESSION;
+        if stream < 0 {
+            return self.handle_server_event(flags, opcode, &body);
+        }
+        match self.streams.release(stream) {
+            Released::Owner(Owner::Request { token, in_keyspace }) => {
+                if in_keyspace {
+                    self.keyspace.answered();
+                }
+                self.note_keyspace(flags, opcode, &body);
+                self.events.push_back(ConnEvent::Response {
+                    token,
+                    opcode,
+                    flags,
+                    body,
+                });
+            }
+            Released::Orphan { in_keyspace } => {
+                if in_keyspace {
+                    self.keyspace.answered();
+                }
+                self.note_keyspace(flags, opcode, &body);
+            }
+            Released::Owner(Owner::Handshake) => self.continue_handshake(flags, opcode, &body)?,
+            Released::Owner(Owner::Keepalive) => {}
+            Released::Owner(Owner::UseKeyspace) => self.finish_use(flags, opcode, &body)?,
+            Released::Unknown => {
+                return Err(ConnectionError::Protocol(format!(
+                    "a response on stream {stream}, where none is due"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn decompress(&self, body: &[u8]) -> Result<Vec<u8>, ConnectionError> {
+        let Some(compression) = self.compression else {
+            return Err(ConnectionError::Protocol(
+                "a compressed frame without negotiated compression".to_owned(),
+            ));
+        };
+        let mut out = Vec::new();
+        compression
+            .decompress(body, self.config.frame_body_bytes_max as usize, &mut out)
+            .map_err(|e| ConnectionError::Protocol(e.to_string()))?;
+        Ok(out)
+    }
+
+    fn handle_server_event(
+        &mut self,
+        flags: u8,
+        opcode: Opcode,
+        body: &[u8],
+    ) -> Result<(), ConnectionError> {
+        // Negative streams other than that of events are left alone, as other drivers do.
+        if opcode == Opcode::Event
+            && let Response::Event(event) = self.decode(flags, opcode, body)?
+        {
+            self.events.push_back(ConnEvent::Server(event));
+        }
+        Ok(())
+    }
+
+    fn decode<'a>(
+        &self,
+        flags: u8,
+        opcode: Opcode,
+        body: &'a [u8],
+    ) -> Result<Response<'a>, ConnectionError> {
+        decode_response(self.dialect, flags, opcode, body)
+    }
+
+    fn continue_handshake(
+        &mut self,
+        flags: u8,
+        opcode: Opcode,
+        body: &[u8],
+    ) -> Result<(), ConnectionError> {
+        let Phase::Handshaking(handshake) = std::mem::replace(&mut self.phase, Phase::Connecting)
+        else {
+            return Err(ConnectionError::Protocol(
+                "a handshake message out of turn".to_owned(),
+            ));
+        };
+        let response = self.decode(flags, opcode, body)?;
+        match handshake.handle(&self.config, &response)? {
+            Step::Send { opcode, body, next } => {
+                if let Handshake::AwaitReady(session) = &next {
+                    // From STARTUP's answer on the server may compress.
+                    self.compression = session.compression;
+                    self.dialect = session.dialect;
+                }
+                self.phase = Phase::Handshaking(next);
+                self.send_internal(Owner::Handshake, opcode, &body);
+            }
+            Step::Done(session) => {
+                self.phase = Phase::Open {
+                    keepalive_sent: None,
+                };
+                self.events
+                    .push_back(ConnEvent::Established(Box::new(session)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a request into the write buffer, or aside until its keyspace is in use.
+    pub(crate) fn send(
+        &mut self,
+        token: u64,
+        opcode: Opcode,
+        flags: u8,
+        body: &[u8],
+        keyspace: Option<&Arc<str>>,
+    ) -> Result<Sent, Busy> {
+        if self.unsent().len() > UNSENT_BYTES_MAX {
+            return Err(Busy);
+        }
+        if let Some(keyspace) = keyspace
+            && !self.keyspace.admits(keyspace)
+        {
+            self.keyspace.wait(token, keyspace.clone());
+            self.continue_keyspace();
+            return Ok(Sent::AwaitingKeyspace);
+        }
+        let owner = Owner::Request {
+            token,
+            in_keyspace: keyspace.is_some(),
+        };
+        let stream = self.streams.take(owner).ok_or(Busy)?;
+        if keyspace.is_some() {
+            self.keyspace.sent();
+        }
+        let position = self.written + self.unsent().len() as u64;
+        self.write_frame(stream, opcode, flags, body);
+        Ok(Sent::OnStream { stream, position })
+    }
+
+    /// Nobody waits any longer for the request on `stream`, or for the one that awaits its keyspace.
+    pub(crate) fn abandon(
+        &mut self,
+        now: Instant,
+        token: u64,
+        stream: Option<u16>,
+    ) -> Result<(), ConnectionError> {
+        match stream {
+            Some(stream) => self.streams.orphan(now, stream),
+            None => self.keyspace.forget(token),
+        }
+        self.check_orphans(now)
+    }
+
+    /// Time passed: keepalive is due, or patience is at its end.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        self.check_orphans(now)?;
+        let config = self.config.clone();
+        match &mut self.phase {
+            Phase::Connecting | Phase::Handshaking(_) => {
+                if now >= self.begun + config.connect_timeout {
+                    return Err(ConnectionError::HandshakeTimeout(config.connect_timeout));
+                }
+            }
+            Phase::Open {
+                keepalive_sent: Some(sent),
+            } => {
+                if now >= *sent + config.keepalive_timeout {
+                    return Err(ConnectionError::KeepaliveTimeout(config.keepalive_timeout));
+                }
+            }
+            Phase::Open {
+                keepalive_sent: None,
+            } => {
+                if now >= self.last_read + config.keepalive_interval {
+                    self.probe(now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the server for a sign of life.
+    pub(crate) fn probe(&mut self, now: Instant) {
+        if let Phase::Open {
+            keepalive_sent: keepalive_sent @ None,
+        } = &mut self.phase
+        {
+            *keepalive_sent = Some(now);
+            self.send_internal(Owner::Keepalive, Opcode::Options, &[]);
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        match self.phase {
+            Phase::Connecting | Phase::Handshaking(_) => self.begun + self.config.connect_timeout,
+            Phase::Open {
+                keepalive_sent: Some(sent),
+            } => sent + self.config.keepalive_timeout,
+            Phase::Open {
+                keepalive_sent: None,
+            } => self.last_read + self.config.keepalive_interval,
+        }
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<ConnEvent> {
+        self.events.pop_front()
+    }
+
+    /// Bytes to write next.
+    pub(crate) fn unsent(&self) -> &[u8] {
+        &self.out[self.out_start..]
+    }
+
+    /// The shell has written so many of them.
+    pub(crate) fn handle_written(&mut self, count: usize) {
+        self.out_start += count;
+        self.written += count as u64;
+        if self.out_start == self.out.len() {
+            self.out.clear();
+            self.out_start = 0;
+        } else if self.out_start > 64 << 10 {
+            self.out.drain(..self.out_start);
+            self.out_start = 0;
+        }
+    }
+
+    /// Whether any byte of a frame that began at `position` has left.
+    pub(crate) const fn has_written_from(&self, position: u64) -> bool {
+        self.written > position
+    }
+
+    /// Tokens of all requests that have no answer yet, those that await a keyspace included.
+    pub(crate) fn unanswered(&self) -> Vec<u64> {
+        self.streams
+            .waiting_tokens()
+            .chain(self.keyspace.waiting_tokens())
+            .collect()
+    }
+
+    /// Streams in use, orphans included.
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.streams.in_flight()
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn check_orphans(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        if self
+            .streams
+            .has_too_many_orphans(now, self.config.orphans_max, self.config.orphan_age)
+        {
+            return Err(ConnectionError::TooManyOrphans(self.streams.orphan_count()));
+        }
+        Ok(())
+    }
+
+    fn send_internal(&mut self, owner: Owner, opcode: Opcode, body: &[u8]) -> bool {
+        match self.streams.take(owner) {
+            Some(stream) => {
+                self.write_frame(stream, opcode, 0, body);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn write_frame(&mut self, stream: u16, opcode: Opcode, flags: u8, body: &[u8]) {
+        let mut header = FrameHeader::request(Version::V4, stream as i16, opcode);
+        header.flags = flags;
+        if let Some(compression) = self.compression
+            && body.len() >= COMPRESS_FROM_BYTES
+            && opcode != Opcode::Startup
+        {
+            let mut compressed = Vec::new();
+            if compression.compress(body, &mut compressed).is_ok() {
+                header.flags |= Flags::COMPRESSION;
+                header.length = compressed.len() as u32;
+                self.out.extend_from_slice(&header.encode());
+                self.out.extend_from_slice(&compressed);
+                return;
+            }
+        }
+        header.length = body.len() as u32;
+        self.out.extend_from_slice(&header.encode());
+        self.out.extend_from_slice(body);
+    }
+
+    /// A statement `USE ...` of the application's own changes the connection's keyspace too.
+    fn note_keyspace(&mut self, flags: u8, opcode: Opcode, body: &[u8]) {
+        const SET_KEYSPACE: [u8; 4] = [0, 0, 0, 3];
+        if opcode == Opcode::Result
+            && (flags != 0 || body.starts_with(&SET_KEYSPACE))
+            && let Ok(Response::Result(ResultBody::SetKeyspace(keyspace))) =
+                self.decode(flags, opcode, body)
+        {
+            self.keyspace.switched(keyspace);
+        }
+    }
+
+    fn finish_use(
+        &mut self,
+        flags: u8,
+        opcode: Opcode,
+        body: &[u8],
+    ) -> Result<(), ConnectionError> {
+        match self.decode(flags, opcode, body)? {
+            Response::Result(ResultBody::SetKeyspace(keyspace)) => self.keyspace.switched(keyspace),
+            Response::Error(error) => {
+                for token in self.keyspace.refused() {
+                    self.events.push_back(ConnEvent::KeyspaceRefused {
+                        token,
+                        error: error.clone(),
+                    });
+                }
+            }
+            other => {
+                return Err(ConnectionError::Protocol(format!(
+                    "{} as the answer to USE",
+                    other.opcode()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn continue_keyspace(&mut self) {
+        while let Some(token) = self.keyspace.pop_admitted() {
+            self.events.push_back(ConnEvent::KeyspaceReady { token });
+        }
+        if let Some(keyspace) = self.keyspace.begin_switch() {
+            let query = format!("USE \"{}\"", keyspace.replace('"', "\"\""));
+            let mut body = Vec::new();
+            let request = Request::Query(plain_query(&query));
+            let encoded = request.encode(self.dialect, &mut body).is_ok();
+            if !encoded || !self.send_internal(Owner::UseKeyspace, Opcode::Query, &body) {
+                let error = ErrorBody::new(
+                    "no stream id is free to change the keyspace",
+                    ErrorDetail::Overloaded,
+                );
+                for token in self.keyspace.refused() {
+                    self.events.push_back(ConnEvent::KeyspaceRefused {
+                        token,
+                        error: error.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A query of the client's own: no values, all rows in one page.
+pub(crate) const fn plain_query(text: &str) -> Query<'_> {
+    Query {
+        text,
+        params: QueryParams::new(Consistency::One),
+    }
+}
+
+/// Decodes a response body whose header flags announce what precedes the message.
+pub(crate) fn decode_response<'a>(
+    dialect: Dialect,
+    flags: u8,
+    opcode: Opcode,
+    body: &'a [u8],
+) -> Result<Response<'a>, ConnectionError> {
+    let protocol = |e: shardlane_wire::WireError| ConnectionError::Protocol(e.to_string());
+    let header = FrameHeader {
+        flags,
+        ..FrameHeader::response(dialect.version, 0, opcode)
+    };
+    let envelope = ResponseEnvelope::decode(&header, body).map_err(protocol)?;
+    Response::decode(dialect, opcode, envelope.body).map_err(protocol)
+}
+
+#[cfg(test)]
+mod tests;

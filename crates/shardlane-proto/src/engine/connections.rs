@@ -1,0 +1,400 @@
+//! The engine's connections: opening them for pools and for control, and what becomes of them.
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ConnId, Effect, Engine, Life, RequestKey};
+use crate::cluster::{ControlRequest, NodeKey};
+use crate::connection::{ConnEvent, Connection, Session, decode_response};
+use crate::error::{ConnectFailure, ConnectionError};
+use crate::metrics::{ConnectionView, Opened, ShardCounters};
+use crate::pool::{Landing, Via};
+use crate::time::Instant;
+
+/// How long to wait when the process has no connection attempt left.
+const BUDGET_RETRY: Duration = Duration::from_millis(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Control,
+    Pool(NodeKey),
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) machine: Connection,
+    pub(super) role: Role,
+    via: Via,
+    pub(super) address: SocketAddr,
+    pub(super) shard: Option<u16>,
+    opened: Opened,
+    local_port: u16,
+    /// In a pool's bucket: requests may use it.
+    pooled: bool,
+    pub(super) counters: Arc<ShardCounters>,
+    pub(super) dirty: bool,
+    timer_at: Instant,
+    holds_budget: bool,
+}
+
+impl<C> Engine<C> {
+    /// Starts what pools want, as far as the process's budget goes.
+    pub(super) fn fill_pools(&mut self, now: Instant) {
+        if !self.fill {
+            return;
+        }
+        self.fill = false;
+        self.pool_timer = None;
+        if matches!(self.life, Life::Draining { .. } | Life::Closed) {
+            return;
+        }
+        for key in self.cluster.keys() {
+            while let Some(via) = self.cluster.node(key).and_then(|n| n.pool.next_open(now)) {
+                if !self.budget.acquire() {
+                    self.pool_timer = Some(now + BUDGET_RETRY);
+                    return;
+                }
+                self.open_for_pool(now, key, via);
+            }
+            let next = self
+                .cluster
+                .node(key)
+                .and_then(|n| n.pool.next_timeout(now));
+            self.pool_timer = [self.pool_timer, next].into_iter().flatten().min();
+        }
+    }
+
+    fn open_for_pool(&mut self, now: Instant, key: NodeKey, via: Via) {
+        let Some(mut address) = self.node_address(key) else {
+            return;
+        };
+        if let Via::ShardAware { port, .. } = via {
+            address.set_port(port);
+        }
+        let conn = self.insert_connection(now, Role::Pool(key), via, address);
+        let entry = &mut self.connections[conn.0 as usize];
+        entry.holds_budget = true;
+        let Some(node) = self.cluster.node_mut(key) else {
+            return;
+        };
+        match node.pool.opened(conn, via, &mut self.rng) {
+            Ok(source_port) => {
+                entry.local_port = source_port.unwrap_or(0);
+                self.effects.push_back(Effect::Connect {
+                    conn,
+                    address,
+                    source_port,
+                });
+            }
+            Err(()) => {
+                // The configured range has no port for this shard: the legacy algorithm may still get there.
+                node.pool.block_shard_aware_port(now);
+                self.connections.remove(conn.0 as usize);
+                self.budget.release();
+            }
+        }
+    }
+
+    fn insert_connection(
+        &mut self,
+        now: Instant,
+        role: Role,
+        via: Via,
+        address: SocketAddr,
+    ) -> ConnId {
+        let machine = Connection::new(self.config.clone(), now);
+        let timer_at = machine.next_timeout();
+        let conn = ConnId(self.connections.insert(Entry {
+            machine,
+            role,
+            via,
+            address,
+            shard: None,
+            opened: Opened::First,
+            local_port: 0,
+            pooled: false,
+            counters: Arc::default(),
+            dirty: false,
+            timer_at,
+            holds_budget: false,
+        }) as u32);
+        self.timers.push(Reverse((timer_at, conn)));
+        conn
+    }
+
+    pub(super) fn serve_control(&mut self, now: Instant, request: ControlRequest) {
+        match request {
+            ControlRequest::Resolve { host, port } => {
+                self.effects.push_back(Effect::Resolve { host, port })
+            }
+            ControlRequest::Connect { address } => {
+                let conn = self.insert_connection(now, Role::Control, Via::Normal, address);
+                self.control.opened(conn);
+                self.effects.push_back(Effect::Connect {
+                    conn,
+                    address,
+                    source_port: None,
+                });
+            }
+            ControlRequest::Send {
+                conn,
+                token,
+                opcode,
+                body,
+            } => {
+                if let Some(entry) = self.connections.get_mut(conn.0 as usize)
+                    && entry.role == Role::Control
+                {
+                    // A fresh connection with a handful of requests is never busy.
+                    let _ = entry.machine.send(token, opcode, 0, &body, None);
+                    self.mark_dirty(conn);
+                }
+            }
+            ControlRequest::Close { conn, error } => self.drop_connection(now, conn, &error),
+        }
+    }
+
+    /// A name was resolved to addresses, or could not be.
+    pub fn handle_resolved(
+        &mut self,
+        now: Instant,
+        host: &str,
+        result: Result<Vec<SocketAddr>, String>,
+    ) {
+        self.control
+            .handle_resolved(now, host, result, &mut self.rng);
+        self.pump(now);
+    }
+
+    /// TCP is up. `local_port`: where it comes from.
+    pub fn handle_connected(&mut self, now: Instant, conn: ConnId, local_port: u16) {
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            entry.local_port = local_port;
+            entry.machine.handle_connected(now);
+            self.mark_dirty(conn);
+        }
+    }
+
+    /// TCP did not come up.
+    pub fn handle_connect_failed(&mut self, now: Instant, conn: ConnId, failure: ConnectFailure) {
+        let Some(entry) = self.connections.get(conn.0 as usize) else {
+            return;
+        };
+        let error = match failure {
+            ConnectFailure::PortUnavailable(why) => {
+                if let Role::Pool(key) = entry.role
+                    && let Some(node) = self.cluster.node_mut(key)
+                    && let Some(port) = node.pool.next_source_port(conn)
+                {
+                    let address = entry.address;
+                    self.connections[conn.0 as usize].local_port = port;
+                    self.effects.push_back(Effect::Connect {
+                        conn,
+                        address,
+                        source_port: Some(port),
+                    });
+                    return;
+                }
+                ConnectionError::Connect(format!("every local port was taken ({why})"))
+            }
+            ConnectFailure::Failed(why) => ConnectionError::Connect(why),
+        };
+        self.drop_connection(now, conn, &error);
+        self.pump(now);
+    }
+
+    /// Bytes came from the server.
+    pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
+        let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
+            return;
+        };
+        let result = entry.machine.handle_bytes(now, bytes);
+        self.handle_events(now, conn);
+        if let Err(error) = result {
+            self.drop_connection(now, conn, &error);
+        } else {
+            self.mark_dirty(conn);
+        }
+        self.pump(now);
+        self.settle(now);
+        self.finish_if_drained(now);
+    }
+
+    /// The socket was closed, or failed.
+    pub fn handle_closed(&mut self, now: Instant, conn: ConnId, error: &ConnectionError) {
+        self.drop_connection(now, conn, error);
+        self.pump(now);
+        self.settle(now);
+    }
+
+    fn handle_events(&mut self, now: Instant, conn: ConnId) {
+        while let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            let Some(event) = entry.machine.poll_event() else {
+                break;
+            };
+            match (event, entry.role) {
+                (ConnEvent::Established(session), Role::Pool(key)) => {
+                    self.join_pool(now, conn, key, &session)
+                }
+                (ConnEvent::Established(_), Role::Control) => {
+                    self.control.handle_established(now, conn)
+                }
+                (
+                    ConnEvent::Response {
+                        token,
+                        opcode,
+                        flags,
+                        body,
+                    },
+                    Role::Pool(_),
+                ) => {
+                    entry.counters.ended();
+                    self.handle_response(now, conn, RequestKey(token), opcode, flags, body);
+                }
+                (
+                    ConnEvent::Response {
+                        token,
+                        opcode,
+                        flags,
+                        body,
+                    },
+                    Role::Control,
+                ) => {
+                    let dialect = entry.machine.dialect();
+                    let result = decode_response(dialect, flags, opcode, &body)
+                        .and_then(|response| self.control.handle_response(now, token, &response));
+                    if let Err(error) = result {
+                        self.drop_connection(now, conn, &error);
+                    }
+                }
+                (ConnEvent::KeyspaceReady { token }, _) => {
+                    self.resend(now, conn, RequestKey(token))
+                }
+                (ConnEvent::KeyspaceRefused { token, error }, _) => {
+                    self.handle_server_error(now, conn, RequestKey(token), error);
+                }
+                (ConnEvent::Server(event), _) => self.control.handle_event(now, &event),
+            }
+        }
+    }
+
+    fn join_pool(&mut self, now: Instant, conn: ConnId, key: NodeKey, session: &Session) {
+        self.release_budget(conn);
+        let sharding = session.sharding;
+        let Some(node) = self.cluster.node_mut(key) else {
+            return;
+        };
+        let entry = &mut self.connections[conn.0 as usize];
+        let mut closes = Vec::new();
+        entry.opened = node.pool.opened_as(entry.via);
+        node.opened_total += 1;
+        let landing = node
+            .pool
+            .established(now, conn, sharding, &mut self.rng, &mut closes);
+        entry.shard = sharding.map(|s| s.shard);
+        entry.counters = node.counters(entry.shard);
+        entry.pooled = landing == Landing::Pooled;
+        if landing == Landing::Surplus {
+            closes.push(conn);
+        }
+        for close in closes {
+            self.drop_connection(now, close, &ConnectionError::Closed);
+        }
+        self.fill = true;
+        self.changed = true;
+    }
+
+    /// Forgets a connection, tells its pool or control, and sends its requests elsewhere.
+    pub(super) fn drop_connection(&mut self, now: Instant, conn: ConnId, error: &ConnectionError) {
+        self.release_budget(conn);
+        let Some(entry) = self.connections.try_remove(conn.0 as usize) else {
+            return;
+        };
+        self.effects.push_back(Effect::Close { conn });
+        self.changed = true;
+        match entry.role {
+            Role::Control => self.control.handle_lost(now, error, &mut self.rng),
+            Role::Pool(key) => {
+                if let Some(node) = self.cluster.node_mut(key) {
+                    if node.pool.is_opening(conn) {
+                        node.pool.failed(now, conn, &mut self.rng);
+                    } else {
+                        node.closed_total += 1;
+                        node.pool.lost(now, conn, &mut self.rng);
+                    }
+                    self.fill = true;
+                }
+            }
+        }
+        for token in entry.machine.unanswered() {
+            self.handle_connection_lost(now, RequestKey(token), &entry, error);
+        }
+    }
+
+    fn release_budget(&mut self, conn: ConnId) {
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize)
+            && std::mem::take(&mut entry.holds_budget)
+        {
+            self.budget.release();
+        }
+    }
+
+    pub(super) fn handle_connection_timer(&mut self, now: Instant, conn: ConnId, at: Instant) {
+        let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
+            return;
+        };
+        if entry.timer_at != at {
+            return;
+        }
+        match entry.machine.handle_timeout(now) {
+            Ok(()) => {
+                entry.timer_at = entry.machine.next_timeout();
+                self.timers.push(Reverse((entry.timer_at, conn)));
+                self.mark_dirty(conn);
+            }
+            Err(error) => self.drop_connection(now, conn, &error),
+        }
+    }
+
+    /// Asks all connections of a node for a sign of life.
+    pub(super) fn probe_node(&mut self, now: Instant, key: NodeKey) {
+        let conns: Vec<ConnId> = self.connections_of(key).map(|(conn, _)| conn).collect();
+        for conn in conns {
+            let entry = &mut self.connections[conn.0 as usize];
+            entry.machine.probe(now);
+            entry.timer_at = entry.machine.next_timeout();
+            self.timers.push(Reverse((entry.timer_at, conn)));
+            self.mark_dirty(conn);
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, conn: ConnId) {
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize)
+            && !entry.dirty
+            && !entry.machine.unsent().is_empty()
+        {
+            entry.dirty = true;
+            self.dirty.push_back(conn);
+        }
+    }
+
+    fn connections_of(&self, key: NodeKey) -> impl Iterator<Item = (ConnId, &Entry)> {
+        let of_node = move |e: &&Entry| e.role == Role::Pool(key) && e.pooled;
+        self.connections
+            .iter()
+            .map(|(i, e)| (ConnId(i as u32), e))
+            .filter(move |(_, e)| of_node(e))
+    }
+
+    pub(super) fn connection_views(&self, key: NodeKey) -> Vec<ConnectionView> {
+        self.connections_of(key)
+            .map(|(_, e)| ConnectionView {
+                shard: e.shard,
+                opened: e.opened,
+                local_port: e.local_port,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,489 @@
+//! The engine: one cluster object's machines, wired together.
+//!
+//! The shell calls in five ways, in any order, always with the time:
+//!
+//! 1. `handle_*`: something happened outside (a socket connected, bytes came, a name was resolved, time
+//!    passed);
+//! 2. [`Engine::submit`], [`Engine::cancel`], [`Engine::when_ready`], [`Engine::close`]: the caller wants
+//!    something;
+//! 3. then [`Engine::poll_effect`] until it is empty: what to do outside;
+//! 4. [`Engine::poll_dirty`] with [`Engine::unsent`] and [`Engine::handle_written`]: bytes to write,
+//!    once per connection and turn, so that writes are coalesced without waiting;
+//! 5. [`Engine::take_completions`]: results to deliver, in one batch.
+//!
+//! [`Engine::next_timeout`] says when to call [`Engine::handle_timeout`] at the latest.
+
+mod connections;
+mod requests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use slab::Slab;
+
+use self::connections::Entry;
+use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, NodeKey};
+use crate::config::Config;
+use crate::error::{ConnectionError, RequestError, RequestErrorKind};
+use crate::metrics::PoolView;
+use crate::request::{Answer, Coordinator, Deadlines, Outcome, Request};
+use crate::rng::Rng;
+use crate::time::Instant;
+
+/// A connection, as the shell and the engine call it. Reused after `Effect::Close`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u32);
+
+/// A request under way. Keys of finished requests are not reused soon, and cancelling one does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestKey(u64);
+
+impl RequestKey {
+    /// The key of no request.
+    pub const NONE: Self = Self(u64::MAX);
+
+    const fn new(index: usize, generation: u32) -> Self {
+        Self((generation as u64) << 32 | index as u64)
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & 0xFFFF_FFFF) as usize
+    }
+
+    const fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The key as a number, for an atomic.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The key that [`Self::to_bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn for_test(n: u64) -> Self {
+        Self(n)
+    }
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Connect by TCP, from `source_port` if given; answer with `handle_connected` or `handle_connect_failed`.
+    Connect {
+        /// The name of the connection from now on.
+        conn: ConnId,
+        /// Where to.
+        address: SocketAddr,
+        /// The local port to bind first.
+        source_port: Option<u16>,
+    },
+    /// Close the socket (it may be in the middle of connecting). The engine has forgotten it already.
+    Close {
+        /// Which one.
+        conn: ConnId,
+    },
+    /// Resolve a name; answer with `handle_resolved`.
+    Resolve {
+        /// Host name.
+        host: String,
+        /// Port to put into the addresses.
+        port: u16,
+    },
+    /// Everything is closed: the shell may end.
+    Finished,
+}
+
+/// Bounds simultaneous connection attempts of the whole process: shared by all its engines.
+#[derive(Debug)]
+pub struct AttemptBudget {
+    left: AtomicUsize,
+}
+
+impl AttemptBudget {
+    /// At most `max` attempts at a time.
+    #[must_use]
+    pub const fn new(max: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(max),
+        }
+    }
+
+    fn acquire(&self) -> bool {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+    }
+
+    fn release(&self) {
+        self.left.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+enum Life {
+    /// The first refresh has not come yet.
+    Starting,
+    /// The topology is known; pools fill. `connect` returns at `until` at the latest.
+    Filling {
+        until: Instant,
+    },
+    Running,
+    /// No new requests; ends when the last one has, or at `until`.
+    Draining {
+        until: Instant,
+    },
+    Closed,
+}
+
+/// One cluster object's machines. `C` is what the shell wants back with an outcome.
+#[derive(Debug)]
+pub struct Engine<C> {
+    config: Arc<Config>,
+    budget: Arc<AttemptBudget>,
+    rng: Rng,
+    life: Life,
+    cluster: Cluster,
+    control: Control,
+    connections: Slab<Entry>,
+    timers: BinaryHeap<Reverse<(Instant, ConnId)>>,
+    /// Pools want something, as far as is known.
+    fill: bool,
+    pool_timer: Option<Instant>,
+    requests: Slab<Request<C>>,
+    generation: u32,
+    deadlines: Deadlines,
+    /// PREPAREs under way, by keyspace and frame body.
+    prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
+    /// DDL requests that wait for schema agreement, with the refresh that will tell.
+    schema_waiters: Vec<(RequestKey, u64)>,
+    ready_waiters: Vec<C>,
+    effects: VecDeque<Effect>,
+    dirty: VecDeque<ConnId>,
+    completions: Vec<(C, Outcome)>,
+    changed: bool,
+}
+
+impl<C> Engine<C> {
+    /// An engine that begins to connect with the first [`Self::handle_timeout`].
+    #[must_use]
+    pub fn new(config: Config, budget: Arc<AttemptBudget>) -> Self {
+        Self {
+            rng: Rng::new(config.seed),
+            cluster: Cluster::new(&config),
+            control: Control::new(&config),
+            config: Arc::new(config),
+            budget,
+            life: Life::Starting,
+            connections: Slab::new(),
+            timers: BinaryHeap::new(),
+            fill: false,
+            pool_timer: None,
+            requests: Slab::new(),
+            generation: 0,
+            deadlines: Deadlines::default(),
+            prepares: HashMap::new(),
+            schema_waiters: Vec::new(),
+            ready_waiters: Vec::new(),
+            effects: VecDeque::new(),
+            dirty: VecDeque::new(),
+            completions: Vec::new(),
+            changed: false,
+        }
+    }
+
+    /// Completes `completion` when requests can be sent: topology known and pools filled, or as full as
+    /// they get in `Config::pool_wait`. If no contact point answers it ends with `Unreachable`.
+    pub fn when_ready(&mut self, completion: C) {
+        match self.life {
+            Life::Starting | Life::Filling { .. } => self.ready_waiters.push(completion),
+            Life::Running => self.completions.push((completion, Ok(self.ready_answer()))),
+            Life::Draining { .. } | Life::Closed => {
+                self.completions.push((
+                    completion,
+                    Err(RequestError::bare(RequestErrorKind::Closed)),
+                ));
+            }
+        }
+    }
+
+    fn ready_answer(&self) -> Answer {
+        let nobody = Coordinator {
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            host_id: shardlane_routing::HostId([0; 16]),
+        };
+        let coordinator = self
+            .cluster
+            .nodes()
+            .next()
+            .map_or_else(|| Arc::new(nobody), |(_, n)| n.coordinator.clone());
+        Answer {
+            opcode: shardlane_wire::Opcode::Ready,
+            flags: 0,
+            body: Vec::new(),
+            coordinator,
+            shard: None,
+            failed_attempts: Vec::new(),
+        }
+    }
+
+    /// No more requests from now on; those under way have `drain` to finish.
+    pub fn close(&mut self, now: Instant, drain: Duration) {
+        if matches!(self.life, Life::Closed) {
+            return;
+        }
+        self.life = Life::Draining { until: now + drain };
+        for completion in std::mem::take(&mut self.ready_waiters) {
+            self.completions.push((
+                completion,
+                Err(RequestError::bare(RequestErrorKind::Closed)),
+            ));
+        }
+        self.finish_if_drained(now);
+    }
+
+    fn finish_if_drained(&mut self, now: Instant) {
+        let Life::Draining { until } = self.life else {
+            return;
+        };
+        if self.requests.is_empty() || now >= until {
+            self.life = Life::Closed;
+            let keys: Vec<RequestKey> = self
+                .requests
+                .iter()
+                .map(|(i, r)| RequestKey::new(i, r.generation))
+                .collect();
+            for key in keys {
+                self.finish(key, Err(RequestErrorKind::Closed));
+            }
+            let conns: Vec<ConnId> = self
+                .connections
+                .iter()
+                .map(|(i, _)| ConnId(i as u32))
+                .collect();
+            for conn in conns {
+                self.drop_connection(now, conn, &ConnectionError::Closed);
+            }
+            self.effects.push_back(Effect::Finished);
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&Reverse((at, conn))) = self.timers.peek()
+            && at <= now
+        {
+            self.timers.pop();
+            self.handle_connection_timer(now, conn, at);
+        }
+        let requests = &self.requests;
+        let live = |key: RequestKey| {
+            requests
+                .get(key.index())
+                .is_some_and(|r| r.generation == key.generation())
+        };
+        let mut expired = Vec::new();
+        while let Some(key) = self.deadlines.pop_expired(now, live) {
+            expired.push(key);
+        }
+        for key in expired {
+            self.expire(now, key);
+        }
+        let cluster = &self.cluster;
+        self.control
+            .handle_timeout(now, || cluster.addresses_to_try(), &mut self.rng);
+        self.pump(now);
+        if self.pool_timer.is_some_and(|at| at <= now) {
+            self.fill = true;
+        }
+        self.fill_pools(now);
+        self.settle(now);
+        self.finish_if_drained(now);
+    }
+
+    /// When to call [`Self::handle_timeout`] at the latest; `None`: nothing is due.
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        let requests = &self.requests;
+        let live = |key: RequestKey| {
+            requests
+                .get(key.index())
+                .is_some_and(|r| r.generation == key.generation())
+        };
+        let life = match self.life {
+            Life::Filling { until } | Life::Draining { until } => Some(until),
+            _ => None,
+        };
+        let timer = self.timers.peek().map(|&Reverse((at, _))| at);
+        let all = [
+            timer,
+            self.deadlines.next(live),
+            self.control.next_timeout(),
+            self.pool_timer,
+            life,
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    /// Moves control's requests and events along, and starts what pools want.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            if let Some(request) = self.control.poll_request() {
+                self.serve_control(now, request);
+            } else if let Some(event) = self.control.poll_event() {
+                self.handle_control_event(now, event);
+            } else {
+                break;
+            }
+        }
+        if self.fill {
+            self.fill_pools(now);
+        }
+    }
+
+    fn handle_control_event(&mut self, now: Instant, event: ControlEvent) {
+        match event {
+            ControlEvent::Refreshed {
+                snapshot,
+                generation,
+                settled,
+            } => {
+                let changes = self.cluster.apply(&self.config, &snapshot);
+                for mut node in changes.removed {
+                    for conn in node.pool.drain() {
+                        self.drop_connection(now, conn, &ConnectionError::Closed);
+                    }
+                }
+                self.fill = true;
+                self.changed = true;
+                if matches!(self.life, Life::Starting) {
+                    self.life = Life::Filling {
+                        until: now + self.config.pool_wait,
+                    };
+                }
+                if settled {
+                    self.finish_schema_waiters(generation);
+                }
+            }
+            ControlEvent::Unreachable(errors) => {
+                if matches!(self.life, Life::Starting) {
+                    for completion in std::mem::take(&mut self.ready_waiters) {
+                        let kind = RequestErrorKind::Unreachable(errors.clone());
+                        self.completions
+                            .push((completion, Err(RequestError::bare(kind))));
+                    }
+                }
+            }
+            ControlEvent::NodeUp(address) => match self.cluster.by_address(address) {
+                Some(key) => {
+                    if let Some(node) = self.cluster.node_mut(key) {
+                        node.pool.wake(now);
+                        self.fill = true;
+                    }
+                }
+                None => {
+                    self.control.schedule_refresh(now, Duration::ZERO);
+                }
+            },
+            // Gossip may be wrong, our own connections are not: ask them.
+            ControlEvent::NodeDown(address) => {
+                if let Some(key) = self.cluster.by_address(address) {
+                    self.probe_node(now, key);
+                }
+            }
+        }
+    }
+
+    /// Ends the wait for pools if they are as full as they get.
+    fn settle(&mut self, now: Instant) {
+        if let Life::Filling { until } = self.life {
+            let settled = self.cluster.nodes().all(|(_, n)| n.pool.is_settled());
+            let usable = self.cluster.usable().next().is_some();
+            if (settled && usable) || now >= until {
+                self.life = Life::Running;
+                for completion in std::mem::take(&mut self.ready_waiters) {
+                    let answer = self.ready_answer();
+                    self.completions.push((completion, Ok(answer)));
+                }
+            }
+        }
+    }
+
+    /// The next thing to do outside.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next connection with bytes to write; each appears once until it is polled.
+    pub fn poll_dirty(&mut self) -> Option<ConnId> {
+        let conn = self.dirty.pop_front()?;
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            entry.dirty = false;
+        }
+        Some(conn)
+    }
+
+    /// Bytes that `conn` wants to write next.
+    #[must_use]
+    pub fn unsent(&self, conn: ConnId) -> &[u8] {
+        self.connections
+            .get(conn.0 as usize)
+            .map_or(&[], |e| e.machine.unsent())
+    }
+
+    /// So many bytes of [`Self::unsent`] have been written.
+    pub fn handle_written(&mut self, conn: ConnId, count: usize) {
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            entry.machine.handle_written(count);
+        }
+    }
+
+    /// Moves all results to deliver to `out`.
+    pub fn take_completions(&mut self, out: &mut Vec<(C, Outcome)>) {
+        out.append(&mut self.completions);
+    }
+
+    /// Topology and schema as known now.
+    #[must_use]
+    pub fn cluster_view(&self) -> Arc<ClusterView> {
+        self.cluster.view()
+    }
+
+    /// All pools as they are now.
+    #[must_use]
+    pub fn pool_views(&self, now: Instant) -> Vec<PoolView> {
+        self.cluster
+            .nodes()
+            .map(|(key, node)| node.view(node.pool.is_blocked(now), self.connection_views(key)))
+            .collect()
+    }
+
+    /// Whether pools or topology have changed since the last call.
+    pub const fn take_changed(&mut self) -> bool {
+        std::mem::replace(&mut self.changed, false)
+    }
+
+    fn request(&mut self, key: RequestKey) -> Option<&mut Request<C>> {
+        self.requests
+            .get_mut(key.index())
+            .filter(|r| r.generation == key.generation())
+    }
+
+    fn node_address(&self, key: NodeKey) -> Option<SocketAddr> {
+        self.cluster.node(key).map(|n| n.coordinator.address)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Errors by blame: the server said no, the peer misbehaved, the network failed, the caller misused us,
+//! or it is our bug. A request's error carries the history of its attempts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shardlane_routing::HostId;
+use shardlane_wire::error::ErrorBody;
+
+/// Why a connection attempt ended before TCP was up, as the shell reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The local port is taken or forbidden: another one may do.
+    PortUnavailable(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// TCP connect failed.
+    Connect(String),
+    /// TCP connect and handshake took longer than this.
+    HandshakeTimeout(Duration),
+    /// The server closed the connection.
+    ClosedByServer,
+    /// Reading or writing failed.
+    Io(String),
+    /// The server sent something the protocol does not allow.
+    Protocol(String),
+    /// The server refused the handshake with this error.
+    Refused(ErrorBody),
+    /// The server wants a login and none is configured, or uses an authenticator we do not speak.
+    Authentication(String),
+    /// Nothing arrived for this long in spite of a keepalive.
+    KeepaliveTimeout(Duration),
+    /// Too many requests were abandoned without an answer.
+    TooManyOrphans(usize),
+    /// We closed it: pool full, node removed, cluster object closed.
+    Closed,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(why) => write!(f, "could not connect: {why}"),
+            Self::HandshakeTimeout(after) => write!(f, "no connection within {after:?}"),
+            Self::ClosedByServer => f.write_str("the server closed the connection"),
+            Self::Io(why) => write!(f, "connection failed: {why}"),
+            Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),
+            Self::Refused(body) => write!(f, "the server refused the handshake: {}", body.message),
+            Self::Authentication(why) => write!(f, "authentication failed: {why}"),
+            Self::KeepaliveTimeout(after) => {
+                write!(f, "the server was silent for {after:?} after a keepalive")
+            }
+            Self::TooManyOrphans(count) => {
+                write!(f, "{count} abandoned requests were never answered")
+            }
+            Self::Closed => f.write_str("closed by the client"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
+/// How one attempt of a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptFailure {
+    /// The server answered with an error.
+    Server(ErrorBody),
+    /// The connection ended first; `written` tells whether the request may have reached the server.
+    Connection {
+        /// What ended it.
+        error: ConnectionError,
+        /// Whether any byte of the request had left.
+        written: bool,
+    },
+    /// The connection had no free stream id or its write queue was full.
+    Busy,
+    /// The node has no connection.
+    NotConnected,
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(body) => write!(f, "server error 0x{:04x}: {}", body.code(), body.message),
+            Self::Connection {
+                error,
+                written: true,
+            } => write!(f, "{error} (the request was on its way)"),
+            Self::Connection {
+                error,
+                written: false,
+            } => write!(f, "{error} (before the request left)"),
+            Self::Busy => f.write_str("too many requests in flight on the connection"),
+            Self::NotConnected => f.write_str("no connection to the node"),
+        }
+    }
+}
+
+/// One failed try of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The node tried.
+    pub address: SocketAddr,
+    /// Its host id.
+    pub host_id: HostId,
+    /// The shard of the connection; `None` if the node has none, or nothing was sent.
+    pub shard: Option<u16>,
+    /// How it failed.
+    pub failure: AttemptFailure,
+}
+
+/// Why a request ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestError {
+    /// What ended it.
+    pub kind: RequestErrorKind,
+    /// All failed attempts, oldest first. Where the last one decided, it is here too.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What ended a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestErrorKind {
+    /// The last attempt's failure (the last entry of the history) decided.
+    Attempt,
+    /// No node was left to try; the history tells why each one failed (empty: no node is connected).
+    NoNodeAvailable,
+    /// The deadline passed. `in_flight`: an attempt was on its way, so the server may have acted.
+    Timeout {
+        /// The request's timeout.
+        timeout: Duration,
+        /// Whether an attempt was unanswered.
+        in_flight: bool,
+    },
+    /// The caller gave it up.
+    Cancelled,
+    /// The cluster object was closed.
+    Closed,
+    /// Preparing again gave another statement id: the schema changed under the statement.
+    PreparedIdChanged,
+    /// The cluster could not be reached at all: per contact point, why.
+    Unreachable(Vec<(String, String)>),
+}
+
+impl RequestError {
+    pub(crate) fn bare(kind: RequestErrorKind) -> Box<Self> {
+        Box::new(Self {
+            kind,
+            attempts: Vec::new(),
+        })
+    }
+}

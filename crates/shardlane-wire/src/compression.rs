@@ -144,7 +144,7 @@ impl Compression {
         if length / self.max_ratio() > block.len() {
             return Err(CompressionError::Corrupt(self));
         }
-        // An empty body needs no block, and servers differ in whether they send one.
+        // An empty body needs no block, and implementations differ in whether they send one.
         if length == 0 && block.is_empty() {
             return Ok(());
         }

@@ -71,3 +71,23 @@ impl ReplicaMap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HostId, RingNode};
+
+    #[test]
+    fn equal_sequences_are_stored_once() {
+        let node = |id| RingNode {
+            host_id: HostId([id; 16]),
+            datacenter: "dc".to_owned(),
+            rack: "rack".to_owned(),
+        };
+        let points = (0..600).map(|at| (Token(at), (at % 3) as u32));
+        let ring = Ring::new((0..3).map(node).collect(), points).unwrap();
+        let map = ReplicaMap::new(&ring, &ReplicationStrategy::Simple { rf: 2 });
+        assert_eq!(map.nodes, [0, 1, 1, 2, 2, 0]);
+        assert_eq!(map.replicas(Token(599)), [2, 0]);
+    }
+}

@@ -80,6 +80,14 @@ fn each_malformation_has_its_error() {
     let (first, last) = (Token(i64::MIN), Token(i64::MIN));
     let range = PayloadError::Range(TabletError { first, last });
     assert_eq!(changed(16, &i64::MIN.to_be_bytes()), range);
+    let mut longer_replica = sample();
+    longer_replica.push(0);
+    longer_replica[27] += 1; // the list
+    longer_replica[67] += 1; // its second replica
+    assert_eq!(
+        payload::parse(&longer_replica).unwrap_err(),
+        PayloadError::TrailingBytes("replica", 1)
+    );
     let mut longer = sample();
     longer.push(0);
     assert_eq!(

@@ -2,8 +2,10 @@
 
 pip install scylla-driver==3.29.12; python make_replicas.py > replicas.json
 """
+
 import json
 import random
+import sys
 import uuid
 
 from cassandra.metadata import Murmur3Token, NetworkTopologyStrategy, SimpleStrategy
@@ -15,10 +17,13 @@ DATACENTERS = ["eu", "us", "ap"]
 
 
 def ring():
+    """Random nodes, and the owner of each of their tokens."""
     nodes = []
     for index in range(RANDOM.randint(1, 12)):
         host = Host(f"10.0.0.{index + 1}", SimpleConvictionPolicy, host_id=uuid.UUID(int=index))
-        host.set_location_info(RANDOM.choice(DATACENTERS[: RANDOM.randint(1, 3)]), f"r{RANDOM.randint(0, 3)}")
+        host.set_location_info(
+            RANDOM.choice(DATACENTERS[: RANDOM.randint(1, 3)]), f"r{RANDOM.randint(0, 3)}"
+        )
         nodes.append(host)
     owners = {}  # token -> index of the node
     for index in range(len(nodes)):
@@ -28,6 +33,7 @@ def ring():
 
 
 def case():
+    """One cluster and strategy, and where scylla-driver puts the replicas."""
     nodes, owners = ring()
     tokens = [Murmur3Token(token) for token in owners]
     token_to_host = {token: nodes[owners[token.value]] for token in tokens}
@@ -48,4 +54,4 @@ def case():
 
 
 cases = ",\n".join(json.dumps(case()) for _ in range(40))
-print(f"[\n{cases}\n]")
+sys.stdout.write(f"[\n{cases}\n]\n")

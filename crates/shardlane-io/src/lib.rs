@@ -1,1 +1,16 @@
-//! The I/O thread: sockets, DNS and the clock that drive the machines.
+//! The shell of shardlane's client: one thread per cluster object that drives the machines of
+//! `shardlane-proto` with sockets, names and a clock.
+//!
+//! Callers encode a request on their own thread, hand it over with [`Client::submit`] and get an
+//! [`Arc<Ticket>`](Ticket). Submission never blocks on the network: it appends to a queue and wakes the thread only
+//! if it sleeps. Results come back in batches: each ticket's [`Sink`] is told once per batch.
+
+mod client;
+mod queue;
+mod resolve;
+mod shell;
+mod socket;
+mod ticket;
+
+pub use client::{Client, StartError};
+pub use ticket::{Sink, Ticket};

@@ -22,10 +22,10 @@ mod time;
 
 pub use cluster::{ClusterView, KeyspaceView, NodeView};
 pub use config::{Compression, Config, ContactPoint, Credentials, PoolSize, ShardAwareness};
-pub use engine::{ConnId, Effect, Engine, RequestKey};
+pub use engine::{AttemptBudget, ConnId, Effect, Engine, RequestKey};
 pub use error::{
     Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,
 };
 pub use metrics::{ConnectionView, Opened, PoolView, ShardCounters};
-pub use request::{Answer, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
+pub use request::{Answer, Coordinator, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
 pub use time::Instant;

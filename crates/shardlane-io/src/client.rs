@@ -1,0 +1,158 @@
+//! The caller's end: a handle on the I/O thread.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mio::{Poll, Token, Waker};
+use shardlane_proto::{AttemptBudget, ClusterView, Config, Engine, PoolView, RequestSpec};
+
+use crate::queue::{Command, Queue};
+use crate::shell::{Shared, Shell, WAKER};
+use crate::ticket::{Completion, Sink, Ticket};
+
+/// Simultaneous connection attempts of the whole process: a restart of many clients at once is then no storm.
+const ATTEMPTS_PER_PROCESS_MAX: usize = 64;
+
+fn process_budget() -> Arc<AttemptBudget> {
+    static BUDGET: OnceLock<Arc<AttemptBudget>> = OnceLock::new();
+    BUDGET
+        .get_or_init(|| Arc::new(AttemptBudget::new(ATTEMPTS_PER_PROCESS_MAX)))
+        .clone()
+}
+
+/// The I/O thread could not be started.
+#[derive(Debug)]
+pub struct StartError(io::Error);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot start the I/O thread: {}", self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// One cluster object: its I/O thread, and the way to it. Dropping it closes the cluster without draining.
+#[derive(Debug)]
+pub struct Client {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Client {
+    /// Starts the thread, which begins to connect at once.
+    ///
+    /// # Errors
+    /// If the system gives no thread, epoll or eventfd.
+    pub fn start(mut config: Config) -> Result<Self, StartError> {
+        if config.seed == 0 {
+            config.seed = RandomState::new().build_hasher().finish();
+        }
+        let poll = Poll::new().map_err(StartError)?;
+        let waker = Waker::new(poll.registry(), Token(WAKER)).map_err(StartError)?;
+        let queue = Arc::new(Queue::new(waker));
+        let shared = Arc::new(Shared::default());
+        let engine = Engine::new(config, process_budget());
+        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine);
+        let thread = std::thread::Builder::new()
+            .name("shardlane-io".to_owned())
+            .spawn(move || shell.run())
+            .map_err(StartError)?;
+        Ok(Self {
+            queue,
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Hands over a request. `quietly`: do not wake the thread; [`Self::kick`] must follow soon.
+    pub fn submit(
+        &self,
+        spec: RequestSpec,
+        sink: Option<Arc<dyn Sink>>,
+        tag: u64,
+        quietly: bool,
+    ) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket::new(sink, tag));
+        self.queue
+            .push_quietly(Command::Submit(spec, Completion::new(ticket.clone())));
+        if !quietly {
+            self.queue.kick();
+        }
+        self.end_if_finished();
+        ticket
+    }
+
+    /// A ticket that ends when requests can be sent, or when no contact point could be reached.
+    pub fn when_ready(&self, sink: Option<Arc<dyn Sink>>, tag: u64) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket::new(sink, tag));
+        self.queue
+            .push(Command::WhenReady(Completion::new(ticket.clone())));
+        self.end_if_finished();
+        ticket
+    }
+
+    /// Wakes the thread after quiet submissions.
+    pub fn kick(&self) {
+        self.queue.kick();
+    }
+
+    /// The caller wants no outcome any more; the ticket ends with `Cancelled`, unless it has ended already.
+    pub fn cancel(&self, ticket: &Arc<Ticket>) {
+        self.queue.push(Command::Cancel(ticket.clone()));
+    }
+
+    /// Takes no more requests; those under way get `drain` to finish. Returns at once.
+    pub fn close(&self, drain: Duration) {
+        self.queue.push(Command::Close { drain });
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.is_finished()
+    }
+
+    /// Waits for the thread to end, after [`Self::close`].
+    pub fn join(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // The thread has no way to panic that its tickets would not have told already.
+            let _ = thread.join();
+        }
+    }
+
+    /// Topology and schema as last known.
+    #[must_use]
+    pub fn cluster_view(&self) -> Arc<ClusterView> {
+        self.shared.cluster()
+    }
+
+    /// The pools as last known; their counters are live.
+    #[must_use]
+    pub fn pool_views(&self) -> Arc<Vec<PoolView>> {
+        self.shared.pools()
+    }
+
+    /// A command that came after the thread's last look would never be seen: drop it, which ends its ticket.
+    fn end_if_finished(&self) {
+        if self.shared.is_finished() {
+            self.queue.swap(&mut Vec::new());
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.close(Duration::ZERO);
+    }
+}

@@ -1,0 +1,112 @@
+//! One TCP socket, non-blocking.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use shardlane_proto::ConnectFailure;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// The kernel probes an idle peer after so long, besides the protocol's own keepalive.
+const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Sock {
+    pub(crate) stream: TcpStream,
+    pub(crate) connecting: bool,
+    source_port: Option<u16>,
+    /// The kernel's buffer was full at the last write.
+    pub(crate) blocked: bool,
+}
+
+impl Sock {
+    /// Begins to connect, from `source_port` if given.
+    pub(crate) fn connect(
+        address: SocketAddr,
+        source_port: Option<u16>,
+    ) -> Result<Self, ConnectFailure> {
+        let failed = |e: io::Error| failure(&e, source_port);
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )
+        .map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        socket.set_tcp_nodelay(true).map_err(failed)?;
+        socket
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE_IDLE))
+            .map_err(failed)?;
+        if let Some(port) = source_port {
+            // No SO_REUSEADDR: a port in TIME_WAIT must show here, not as a clash at connect.
+            let any: IpAddr = match address {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            socket
+                .bind(&SocketAddr::new(any, port).into())
+                .map_err(failed)?;
+        }
+        match socket.connect(&address.into()) {
+            Ok(()) => {}
+            Err(e)
+                if e.raw_os_error() == Some(libc::EINPROGRESS)
+                    || e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(failed(e)),
+        }
+        Ok(Self {
+            stream: TcpStream::from_std(socket.into()),
+            connecting: true,
+            source_port,
+            blocked: false,
+        })
+    }
+
+    /// After a writable event: the local port once connected, `None` while it is still under way.
+    pub(crate) fn finish_connect(&mut self) -> Result<Option<u16>, ConnectFailure> {
+        if let Some(error) = self.stream.take_error().unwrap_or_else(Some) {
+            return Err(failure(&error, self.source_port));
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => {
+                self.connecting = false;
+                Ok(Some(self.stream.local_addr().map_or(0, |a| a.port())))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(None),
+            Err(e) => Err(failure(&e, self.source_port)),
+        }
+    }
+
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        retry(|| self.stream.read(buffer))
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| self.stream.write(bytes))
+    }
+}
+
+fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match operation() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Errors that another local port may cure; they show at bind or at connect.
+fn failure(error: &io::Error, source_port: Option<u16>) -> ConnectFailure {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    if source_port.is_some()
+        && matches!(
+            error.kind(),
+            AddrInUse | AddrNotAvailable | PermissionDenied
+        )
+    {
+        ConnectFailure::PortUnavailable(error.to_string())
+    } else {
+        ConnectFailure::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,271 @@
+"""The native core of shardlane. Private: applications use `shardlane`, `shardlane.aio`, `shardlane.sync`.
+
+Every operation is *begin -> wait -> finish*: a method that begins one returns a `Request`; an asyncio caller
+awaits it, a blocking caller calls `wait()`. Both finish on the caller's own thread.
+"""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextvars import Context
+from typing import Any, Final, Generic, TypeVar, final
+
+_T = TypeVar("_T")
+
+__version__: Final[str]
+
+@final
+class UnsetType:
+    """The type of `UNSET`."""
+
+UNSET: Final[UnsetType]
+"""Bind this to leave a column as it is; None writes null."""
+
+@final
+class Request(Generic[_T]):
+    """One operation under way.
+
+    Await it once, on the event loop that was running when it began; or call `wait()`, from any thread.
+    """
+
+    def __await__(self) -> Generator[Any, None, _T]: ...
+    def wait(self) -> _T:
+        """Blocks, with the GIL released, until the operation ends; signals (Ctrl-C) interrupt and cancel it."""
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def cancel(self, msg: object = None) -> bool:
+        """Gives the operation up. False if it has ended already."""
+    def result(self) -> _T: ...
+    def get_loop(self) -> AbstractEventLoop: ...
+    def add_done_callback(self, fn: Callable[[Request[_T]], object], /, *, context: Context | None = None) -> None: ...
+
+@final
+class Prepared:
+    """A prepared statement: immutable, usable by all sessions of the cluster object that prepared it."""
+
+    @property
+    def cql(self) -> str: ...
+    @property
+    def id(self) -> bytes: ...
+    @property
+    def keyspace(self) -> str | None:
+        """The keyspace of the statement's table; None if it has no bind variables and no result columns."""
+    @property
+    def table(self) -> str | None: ...
+    @property
+    def variables(self) -> tuple[tuple[str, str], ...]:
+        """Name and CQL type of each bind variable."""
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Name and CQL type of each result column; empty if it returns no rows."""
+    @property
+    def partition_key_indexes(self) -> tuple[int, ...]:
+        """Which variables make up the partition key; empty if it cannot be known before execution."""
+    @property
+    def is_lwt(self) -> bool: ...
+    def routing(self, parameters: Sequence[Any] | Mapping[str, Any]) -> tuple[bytes, int] | None:
+        """Routing key and token of the partition that these parameters address."""
+
+@final
+class Page:
+    """What the server answered to one execution: at most one page of rows."""
+
+    @property
+    def kind(self) -> str:
+        """'rows', 'void', 'set_keyspace' or 'schema_change'."""
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Name and CQL type of each column."""
+    def __len__(self) -> int:
+        """Rows in this page."""
+    def rows(self) -> list[Any]:
+        """All rows of this page, made by the row factory of the execution; decoded once, at the first call."""
+    def first(self) -> Any:
+        """The first row, or None. Decodes no more than that."""
+    def scalar(self) -> Any:
+        """First column of the first row, or None."""
+    @property
+    def was_applied(self) -> bool | None:
+        """For a lightweight transaction whether it was applied; None for anything else."""
+    @property
+    def has_more(self) -> bool: ...
+    @property
+    def paging_state(self) -> bytes | None: ...
+    @property
+    def keyspace(self) -> str | None:
+        """For kind 'set_keyspace': which."""
+    @property
+    def schema_change(self) -> tuple[str, str, str, str | None] | None:
+        """For kind 'schema_change': change, target, keyspace, name."""
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+    @property
+    def tracing_id(self) -> bytes | None: ...
+    @property
+    def custom_payload(self) -> dict[str, bytes | None]: ...
+    @property
+    def coordinator(self) -> tuple[str, int]:
+        """Address and port of the node that answered."""
+    @property
+    def host_id(self) -> str: ...
+    @property
+    def shard(self) -> int | None: ...
+    @property
+    def attempts(self) -> int:
+        """How many tries it took."""
+
+@final
+class Cluster:
+    """The I/O thread, the pools and the statement cache. Connecting begins with the constructor."""
+
+    def __new__(
+        cls,
+        contact_points: Sequence[tuple[str, int]],
+        *,
+        local_datacenter: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        compression: str | None = None,
+        connections_per_shard: int | None = None,
+        connections_per_host: int | None = None,
+        shard_awareness: str = "full",
+        source_ports: tuple[int, int] | None = None,
+        connect_timeout: float = 5.0,
+        keepalive_interval: float = 30.0,
+        keepalive_timeout: float = 30.0,
+        reconnect_delay_min: float = 0.05,
+        reconnect_delay_max: float = 10.0,
+        pool_wait: float = 2.0,
+        schema_agreement_timeout: float = 10.0,
+        in_flight_per_connection_max: int | None = None,
+        application_name: str | None = None,
+        statement_cache_size: int = 1000,
+        seed: int | None = None,
+    ) -> Cluster: ...
+    def ready(self) -> Request[None]:
+        """Ends when requests can be sent; raises NoHostAvailable if no contact point could be reached."""
+    def close(self, drain: float = 0.0) -> None:
+        """Takes no more requests; those under way get `drain` seconds. Returns at once."""
+    def join(self) -> None:
+        """Blocks until the I/O thread has ended, with the GIL released."""
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitioner(self) -> str: ...
+    def nodes(self) -> list[dict[str, Any]]:
+        """host_id, address, port, datacenter, rack, release_version of each node."""
+    def keyspaces(self) -> dict[str, dict[str, Any]]:
+        """By name: replication (dict of str), partition_keys (dict of table to list of columns)."""
+    def pools(self) -> list[dict[str, Any]]:
+        """Per node: host_id, address, port, datacenter, nr_shards (None: not sharded), shard_aware_port_blocked,
+        opened_total, closed_total, and shards: a list of dicts with shard (None where not sharded), connections,
+        algorithms (list of 'first', 'shard-aware port', 'legacy'), in_flight, requests, errors."""
+    def session(
+        self,
+        keyspace: str | None,
+        *,
+        consistency: str,
+        serial_consistency: str | None,
+        timeout: float | None,
+        page_size: int | None,
+        idempotent: bool,
+        row_factory: object,
+    ) -> Session: ...
+
+@final
+class Session:
+    """A keyspace and defaults over a cluster's pools.
+
+    Options of execution, where `UNSET` stands for the session's default: `timeout` in seconds or None,
+    `consistency` and `serial_consistency` as names such as 'LOCAL_QUORUM', `page_size` in rows or None,
+    `paging_state`, `timestamp` in microseconds, `idempotent`, `tracing`, `custom_payload`, and `row_factory`:
+    'named', 'tuple', 'dict' or a callable that takes a row's columns as keyword arguments.
+    """
+
+    keyspace: str | None
+    def cached(self, cql: str) -> Prepared | None:
+        """The statement, if it has been prepared in this session's keyspace and is still in the cache."""
+    def prepare(self, cql: str, timeout: float | None | UnsetType = ...) -> Request[Prepared]:
+        """Prepares and caches. A PREPARE of the same text that is under way is shared."""
+    def execute(
+        self,
+        statement: str | Prepared,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        timeout: float | None | UnsetType = ...,
+        consistency: str | UnsetType = ...,
+        serial_consistency: str | None | UnsetType = ...,
+        page_size: int | None | UnsetType = ...,
+        paging_state: bytes | None = None,
+        timestamp: int | None = None,
+        idempotent: bool | UnsetType = ...,
+        tracing: bool = False,
+        custom_payload: Mapping[str, bytes] | None = None,
+        row_factory: object = ...,
+    ) -> Request[Page] | None:
+        """Begins an execution. None if `statement` is a text with parameters that is not in the cache: prepare it,
+        and call again with the `Prepared`. A text without parameters is sent as it is."""
+    def batch(
+        self,
+        kind: str,
+        statements: Sequence[tuple[str | Prepared, Sequence[Any] | Mapping[str, Any] | None]],
+        timeout: float | None | UnsetType = ...,
+        consistency: str | UnsetType = ...,
+        serial_consistency: str | None | UnsetType = ...,
+        timestamp: int | None = None,
+        idempotent: bool | UnsetType = ...,
+        tracing: bool = False,
+        custom_payload: Mapping[str, bytes] | None = None,
+    ) -> Request[Page]:
+        """Begins a batch; `kind`: 'logged', 'unlogged' or 'counter'. Texts with parameters must have been prepared."""
+
+@final
+class Server:
+    """The embedded cluster; see `shardlane.testing.Cluster`, its only user.
+
+    Nodes are numbered from 0. All methods may be called from any thread; those that wait release the GIL.
+    """
+
+    def __new__(
+        cls,
+        *,
+        nodes: int = 3,
+        shards: int | Sequence[int] = 4,
+        port: int = 0,
+        shard_aware_port: int | None = 0,
+        datacenters: Sequence[int] | None = None,
+        racks: int = 1,
+        vnodes: int = 16,
+        first_address: str = "127.0.0.1",
+        random_shard: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        seed: int = 0,
+    ) -> Server: ...
+    @property
+    def addresses(self) -> list[str]: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def shard_aware_port(self) -> int | None: ...
+    def stop(self) -> None: ...
+    def stop_node(self, node: int) -> None: ...
+    def kill_node(self, node: int) -> None: ...
+    def start_node(self, node: int) -> None: ...
+    def pause_node(self, node: int) -> None: ...
+    def resume_node(self, node: int) -> None: ...
+    def add_node(self, shards: int | None = None) -> int: ...
+    def remove_node(self, node: int) -> None: ...
+    def forget_prepared(self, node: int | None = None) -> None: ...
+    def set_shard_aware_port(self, node: int, state: str) -> None:
+        """'open', 'refused', 'silent' (connections are accepted and never served) or 'nat' (served by another shard)."""
+    def add_fault(self, condition: Mapping[str, Any], reaction: Mapping[str, Any]) -> int:
+        """Adds a rule and returns its number; see `shardlane.testing.faults` for the vocabulary."""
+    def fault_hits(self, rule: int) -> int: ...
+    def remove_fault(self, rule: int) -> None: ...
+    def clear_faults(self) -> None: ...
+    def stats(self) -> dict[str, Any]:
+        """`nodes`: per node a dict of `node`, `address`, `alive` and `shards`, a list of dicts with shard,
+        right_shard, wrong_shard, wrong_node (requests by where they arrived), forwarded, connections,
+        connections_opened, connections_closed."""
+    def reset_stats(self) -> None: ...

@@ -55,12 +55,12 @@ test: test-rust test-python ## all test rings: units, oracles, properties, faces
 # The Python crate has no Rust tests: its test binary would need a shared libpython, which many
 # Pythons do not come with. It is tested from Python.
 .PHONY: test-rust
-test-rust: $(STAMPS)/venv
+test-rust: $(STAMPS)/venv ## the Rust part of it
 	@echo "cargo test: all crates and oracles"
 	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python
 
 .PHONY: test-python
-test-python: $(STAMPS)/dev $(STAMPS)/extension
+test-python: $(STAMPS)/dev $(STAMPS)/extension ## the Python part of it (PYTEST="-k paging -x")
 	@$(PY) -m pytest $(PYTEST)
 
 .PHONY: check
@@ -169,7 +169,7 @@ versions: $(STAMPS)/venv ## what this runs on
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 $(STAMPS)/venv:

@@ -122,6 +122,10 @@ impl Compression {
         max_len: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
+        // Nothing need not be packed, and implementations differ in whether they do.
+        if body.is_empty() {
+            return Ok(());
+        }
         let (length, block) = match self {
             Self::Lz4 => {
                 let (prefix, block) = body
@@ -143,10 +147,6 @@ impl Compression {
         }
         if length / self.max_ratio() > block.len() {
             return Err(CompressionError::Corrupt(self));
-        }
-        // An empty body needs no block, and implementations differ in whether they send one.
-        if length == 0 && block.is_empty() {
-            return Ok(());
         }
         let start = out.len();
         out.resize(start + length, 0);
@@ -192,5 +192,105 @@ impl Compression {
             out[mark.header_start() + FLAGS_OFFSET] |= Flags::COMPRESSION;
         }
         end_frame(out, mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameHeader, Opcode, Version, begin_frame};
+
+    const BOTH: [Compression; 2] = [Compression::Lz4, Compression::Snappy];
+
+    #[test]
+    fn bodies_survive_and_are_appended() {
+        for algorithm in BOTH {
+            let mut nothing = Vec::new();
+            assert_eq!(algorithm.decompress(&[], 0, &mut nothing), Ok(()));
+            for body in [&b""[..], b"a", &[7; 100_000], b"no repetition here"] {
+                let (mut packed, mut plain) = (vec![1], vec![2]);
+                algorithm.compress(body, &mut packed).unwrap();
+                algorithm
+                    .decompress(&packed[1..], body.len(), &mut plain)
+                    .unwrap();
+                assert_eq!((packed[0], plain[0], &plain[1..]), (1, 2, body));
+            }
+        }
+    }
+
+    #[test]
+    fn lz4_has_a_big_endian_length_in_front() {
+        let mut packed = Vec::new();
+        Compression::Lz4.compress(&[0; 258], &mut packed).unwrap();
+        assert_eq!(packed[..4], [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn lengths_are_judged_before_memory_is_claimed() {
+        let mut out = Vec::new();
+        let mut refuse = |algorithm: Compression, body: &[u8], max| {
+            let error = algorithm.decompress(body, max, &mut out).unwrap_err();
+            assert_eq!((out.len(), out.capacity()), (0, 0));
+            error
+        };
+        let huge = [0x10, 0, 0, 0, 0x10, 0x61];
+        let (seen, max) = (0x1000_0000, 1000);
+        let too_long = CompressionError::TooLong { seen, max };
+        assert_eq!(refuse(Compression::Lz4, &huge, max), too_long);
+        // Within the limit, but six bytes cannot hold it.
+        let corrupt = CompressionError::Corrupt(Compression::Lz4);
+        assert_eq!(refuse(Compression::Lz4, &huge, usize::MAX), corrupt);
+        assert_eq!(
+            refuse(Compression::Lz4, &[0, 0, 0], max),
+            CompressionError::Truncated
+        );
+        let corrupt = CompressionError::Corrupt(Compression::Snappy);
+        assert_eq!(refuse(Compression::Snappy, &[0xFF; 6], max), corrupt);
+    }
+
+    #[test]
+    fn a_wrong_length_or_block_is_corrupt() {
+        for algorithm in BOTH {
+            let mut packed = Vec::new();
+            algorithm
+                .compress(b"some words, some words, some words", &mut packed)
+                .unwrap();
+            let mut out = vec![9];
+            packed.pop();
+            let error = algorithm.decompress(&packed, 1000, &mut out).unwrap_err();
+            assert_eq!(error, CompressionError::Corrupt(algorithm));
+            assert_eq!(out, [9], "as it was");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_compressed_in_place_unless_it_is_empty() {
+        let mut scratch = Vec::new();
+        let header = FrameHeader::request(Version::V4, 1, Opcode::Query);
+        for (body, flag) in [(&[5; 200][..], Flags::COMPRESSION), (&[], 0)] {
+            let mut out = vec![0xEE];
+            let mark = begin_frame(&mut out, header);
+            out.extend_from_slice(body);
+            Compression::Lz4
+                .end_frame(&mut out, mark, &mut scratch)
+                .unwrap();
+            let (head, packed) = out[1..].split_first_chunk().unwrap();
+            let head = FrameHeader::decode(head).unwrap();
+            assert_eq!((head.flags, head.length as usize), (flag, packed.len()));
+            let mut plain = Vec::new();
+            if head.has(Flags::COMPRESSION) {
+                Compression::Lz4
+                    .decompress(packed, 200, &mut plain)
+                    .unwrap();
+            }
+            assert_eq!(plain, body);
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        assert_eq!(Compression::from_name("LZ4"), Some(Compression::Lz4));
+        assert_eq!(Compression::from_name("snappy"), Some(Compression::Snappy));
+        assert_eq!(Compression::from_name("zstd"), None);
     }
 }

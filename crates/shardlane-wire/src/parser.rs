@@ -319,3 +319,159 @@ impl FrameParser {
         Ok(header)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(stream: i16, body: &[u8]) -> Vec<u8> {
+        let mut header = FrameHeader::response(Version::V4, stream, Opcode::Result);
+        header.length = body.len() as u32;
+        [&header.encode()[..], body].concat()
+    }
+
+    fn parser() -> FrameParser {
+        FrameParser::new(Direction::Response)
+    }
+
+    /// Feeds `bytes` in the given pieces and collects what comes out.
+    fn cut(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(i16, Vec<u8>)>, FrameError> {
+        let (mut parser, mut frames, mut rest) = (parser(), Vec::new(), bytes);
+        for len in pieces.iter().copied().chain([bytes.len()]) {
+            let (mut input, after) = rest.split_at(len.min(rest.len()));
+            rest = after;
+            while let Some(frame) = parser.push(&mut input)? {
+                frames.push((frame.header.stream, frame.body.to_vec()));
+            }
+        }
+        assert!(parser.is_between_frames());
+        Ok(frames)
+    }
+
+    #[test]
+    fn every_split_in_two_or_three_gives_the_same_frames() {
+        let bytes = [frame(1, b"abc"), frame(2, b""), frame(3, &[7; 20])].concat();
+        let whole = vec![(1, b"abc".to_vec()), (2, vec![]), (3, vec![7; 20])];
+        for first in 0..=bytes.len() {
+            for second in 0..=bytes.len() - first {
+                assert_eq!(
+                    cut(&bytes, &[first, second]),
+                    Ok(whole.clone()),
+                    "{first} {second}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn whole_frames_are_not_copied() {
+        let bytes = [frame(1, b"abc"), frame(2, b"def")].concat();
+        let (mut parser, mut input) = (parser(), &bytes[..]);
+        let first = parser.push(&mut input).unwrap().unwrap().body.as_ptr();
+        assert_eq!(first, bytes[HEADER_LEN..].as_ptr());
+        let second = parser.push(&mut input).unwrap().unwrap().body.as_ptr();
+        assert_eq!(second, bytes[2 * HEADER_LEN + 3..].as_ptr());
+        assert_eq!(parser.push(&mut input), Ok(None));
+        assert_eq!(parser.take_gathered(), None);
+        assert_eq!(parser.buffered_capacity(), 0);
+    }
+
+    #[test]
+    fn a_gathered_body_can_be_taken_once() {
+        let bytes = frame(9, b"0123456789");
+        let mut parser = parser();
+        let (mut head, mut tail) = bytes.split_at(12);
+        assert_eq!(parser.push(&mut head), Ok(None));
+        assert_eq!(parser.push(&mut tail).unwrap().unwrap().body, b"0123456789");
+        assert_eq!(parser.take_gathered(), Some(b"0123456789".to_vec()));
+        assert_eq!(parser.take_gathered(), None);
+        assert_eq!(
+            parser.push(&mut &bytes[..]).unwrap().unwrap().body,
+            b"0123456789"
+        );
+    }
+
+    #[test]
+    fn an_announced_length_reserves_little_and_memory_is_given_back() {
+        let body = vec![1; 3 * EAGER_RESERVE_MAX];
+        let bytes = frame(1, &body);
+        let mut parser = parser();
+        assert_eq!(parser.push(&mut &bytes[..HEADER_LEN + 1]), Ok(None));
+        assert_eq!(parser.buffered_capacity(), EAGER_RESERVE_MAX);
+        for mut piece in bytes[HEADER_LEN + 1..bytes.len() - 1].chunks(10_000) {
+            assert_eq!(parser.push(&mut piece), Ok(None));
+            assert!(
+                parser.buffered_capacity() <= body.len(),
+                "never more than the frame"
+            );
+        }
+        assert_eq!(parser.push(&mut &[1][..]).unwrap().unwrap().body, body);
+        assert_eq!(parser.push(&mut &[][..]), Ok(None));
+        assert_eq!(parser.buffered_capacity(), 0);
+    }
+
+    #[test]
+    fn each_error_names_what_was_seen_and_stays() {
+        let refused = |bytes: [u8; 9]| {
+            let mut parser = FrameParser::with_max_body_len(Direction::Response, 10);
+            let error = parser.push(&mut &bytes[..]).unwrap_err();
+            assert_eq!(
+                parser.push(&mut &frame(1, b"")[..]),
+                Err(error),
+                "the error stays"
+            );
+            // One byte at a time it is the same error.
+            let mut parser = FrameParser::with_max_body_len(Direction::Response, 10);
+            for byte in &bytes[..8] {
+                assert_eq!(parser.push(&mut std::slice::from_ref(byte)), Ok(None));
+            }
+            assert_eq!(parser.push(&mut &bytes[8..]), Err(error));
+            assert_eq!(error.stream(), 7);
+            error
+        };
+        let (seen, stream) = (0x42, 7);
+        assert_eq!(
+            refused([0xC2, 0, 0, 7, 8, 0, 0, 0, 0]),
+            FrameError::Version { seen, stream }
+        );
+        let seen = 5;
+        assert_eq!(
+            refused([0x85, 0, 0, 7, 8, 0, 0, 0, 0]),
+            FrameError::Version { seen, stream }
+        );
+        let seen = Direction::Request;
+        assert_eq!(
+            refused([0x04, 0, 0, 7, 7, 0, 0, 0, 0]),
+            FrameError::Direction { seen, stream }
+        );
+        let seen = 0x11;
+        assert_eq!(
+            refused([0x84, 0, 0, 7, 0x11, 0, 0, 0, 0]),
+            FrameError::Opcode { seen, stream }
+        );
+        let seen = Opcode::Query;
+        assert_eq!(
+            refused([0x84, 0, 0, 7, 7, 0, 0, 0, 0]),
+            FrameError::OpcodeDirection { seen, stream }
+        );
+        let (seen, max) = (11, 10);
+        assert_eq!(
+            refused([0x84, 0, 0, 7, 8, 0, 0, 0, 11]),
+            FrameError::TooLong { seen, max, stream }
+        );
+    }
+
+    #[test]
+    fn versions_can_be_narrowed_and_widened() {
+        let v5 = [0x85, 0, 0, 0, 2, 0, 0, 0, 0];
+        let mut parser = parser();
+        parser.set_versions(Version::V5, Version::V5);
+        let frame = parser.push(&mut &v5[..]).unwrap().unwrap();
+        assert_eq!(frame.header.version, Version::V5);
+        let v4 = [0x84, 0, 0, 0, 2, 0, 0, 0, 0];
+        assert_eq!(
+            parser.push(&mut &v4[..]),
+            Err(FrameError::Version { seen: 4, stream: 0 })
+        );
+    }
+}

@@ -57,14 +57,12 @@ impl Connection {
             .decompress(&packed, plain.len(), &mut again)
             .expect("our body unpacks");
         assert_eq!(again, plain);
-        let max = plain.len() - 1;
-        assert_eq!(
-            algorithm.decompress(&packed, max, &mut again),
-            Err(CompressionError::TooLong {
-                seen: plain.len(),
-                max
-            })
-        );
+        // The server compresses even the empty body of READY.
+        if let Some(max) = plain.len().checked_sub(1) {
+            let seen = plain.len();
+            let refused = algorithm.decompress(&packed, max, &mut again);
+            assert_eq!(refused, Err(CompressionError::TooLong { seen, max }));
+        }
         plain
     }
 

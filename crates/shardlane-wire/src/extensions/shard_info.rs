@@ -93,3 +93,73 @@ impl ShardInfo {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(entries: &[(OptionKey, &str)]) -> Result<Option<ShardInfo>, OptionsError> {
+        ShardInfo::parse(|key| entries.iter().find(|(k, _)| *k == key).map(|(_, v)| *v))
+    }
+
+    fn info() -> ShardInfo {
+        ShardInfo {
+            shard: 2,
+            nr_shards: NonZeroU16::new(5).unwrap(),
+            ignore_msb: 12,
+        }
+    }
+
+    #[test]
+    fn entries_are_read_back() {
+        let entries = info().entries();
+        let entries = entries
+            .each_ref()
+            .map(|(key, value)| (*key, value.as_str()));
+        assert_eq!(parse(&entries), Ok(Some(info())));
+    }
+
+    #[test]
+    fn none_is_no_error_but_some_is() {
+        assert_eq!(parse(&[]), Ok(None));
+        assert_eq!(
+            parse(&[(OptionKey::ScyllaPartitioner, MURMUR3_PARTITIONER)]),
+            Ok(None)
+        );
+        let entries = info().entries();
+        for missing in 0..entries.len() {
+            let mut rest: Vec<_> = entries
+                .iter()
+                .map(|(key, value)| (*key, &**value))
+                .collect();
+            let (key, _) = rest.remove(missing);
+            assert_eq!(parse(&rest), Err(OptionsError::MissingShardKey(key)));
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let with = |key: OptionKey, value: &'static str| {
+            let entries = info().entries();
+            let changed = entries
+                .each_ref()
+                .map(|(k, v)| (*k, if *k == key { value } else { v }));
+            assert_eq!(
+                parse(&changed),
+                Err(OptionsError::BadValue {
+                    key,
+                    value: value.into()
+                })
+            );
+        };
+        with(OptionKey::ScyllaShard, "5");
+        with(OptionKey::ScyllaShard, "-1");
+        with(OptionKey::ScyllaNrShards, "0");
+        with(OptionKey::ScyllaShardingIgnoreMsb, "64");
+        with(OptionKey::ScyllaShardingAlgorithm, "murmur-mod");
+        with(
+            OptionKey::ScyllaPartitioner,
+            "org.apache.cassandra.dht.RandomPartitioner",
+        );
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::supported::number;
 use super::{OptionKey, OptionsError, SupportedOptions};
 use crate::compression::Compression;
 use crate::dialect::Dialect;
@@ -86,10 +85,8 @@ impl StartupOptions {
                     };
                     parsed.compression = Some(known.ok_or_else(bad)?);
                 }
-                Some(key @ OptionKey::ScyllaLwtAddMetadataMark) => {
-                    let mask: u32 = number(key, value)?;
-                    parsed.lwt_mark = supported.lwt_mark.filter(|offered| *offered == mask);
-                }
+                // Clients differ in how they spell the value; the server has only one mark to set.
+                Some(OptionKey::ScyllaLwtAddMetadataMark) => parsed.lwt_mark = supported.lwt_mark,
                 Some(OptionKey::ScyllaRateLimitError) => {
                     parsed.rate_limit_error = supported.rate_limit_error;
                 }
@@ -126,5 +123,69 @@ impl StartupOptions {
             metadata_id: self.use_metadata_id,
             rate_limit_error: self.rate_limit_error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn supported() -> SupportedOptions {
+        SupportedOptions {
+            cql_versions: vec!["3.0.0".into(), "3.4.7".into()],
+            compression: vec!["lz4".into()],
+            lwt_mark: Some(1 << 31),
+            rate_limit_error: Some(0xF000),
+            use_metadata_id: true,
+            ..SupportedOptions::default()
+        }
+    }
+
+    #[test]
+    fn what_is_offered_is_taken_and_understood() {
+        let mut options = supported().to_startup();
+        options.compression = Some(Compression::Lz4);
+        options
+            .other
+            .push(("DRIVER_NAME".into(), "shardlane".into()));
+        assert_eq!(options.cql_version, "3.4.7");
+        assert_eq!(
+            StartupOptions::parse(&options.to_message(), &supported()),
+            Ok(options.clone())
+        );
+        let dialect = options.dialect(Version::V4);
+        assert!(dialect.has_metadata_id());
+        assert_eq!(dialect.rate_limit_error, Some(0xF000));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_not_granted() {
+        let asked = supported().to_startup();
+        let plain = SupportedOptions::default();
+        let granted = StartupOptions::parse(&asked.to_message(), &plain).unwrap();
+        assert_eq!(granted.dialect(Version::V4), Dialect::V4);
+        assert_eq!(
+            (granted.lwt_mark, granted.tablets_routing_v1),
+            (None, false)
+        );
+    }
+
+    #[test]
+    fn a_compression_that_is_not_offered_is_refused() {
+        let mut asked = supported().to_startup();
+        asked.compression = Some(Compression::Snappy);
+        let (key, value) = (OptionKey::Compression, "snappy".into());
+        assert_eq!(
+            StartupOptions::parse(&asked.to_message(), &supported()),
+            Err(OptionsError::BadValue { key, value })
+        );
+    }
+
+    #[test]
+    fn a_cql_version_must_be_given() {
+        assert_eq!(
+            StartupOptions::parse(&Startup::default(), &supported()),
+            Err(OptionsError::Missing(OptionKey::CqlVersion))
+        );
     }
 }

@@ -139,7 +139,7 @@ impl SupportedOptions {
     }
 }
 
-pub(super) fn number<T: std::str::FromStr>(key: OptionKey, value: &str) -> Result<T, OptionsError> {
+fn number<T: std::str::FromStr>(key: OptionKey, value: &str) -> Result<T, OptionsError> {
     value.parse().map_err(|_| OptionsError::BadValue {
         key,
         value: value.into(),

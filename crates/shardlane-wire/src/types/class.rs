@@ -359,3 +359,104 @@ fn write_hex(text: &str, out: &mut String) {
         let _ = write!(out, "{byte:02x}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(class: &str) -> String {
+        parse_type_class(class).expect(class).to_string()
+    }
+
+    #[test]
+    fn known_classes_become_types() {
+        assert_eq!(
+            named("org.apache.cassandra.db.marshal.DurationType"),
+            "duration"
+        );
+        assert_eq!(named("UTF8Type"), "text");
+        assert_eq!(
+            named(
+                "org.apache.cassandra.db.marshal.ReversedType(\
+                 org.apache.cassandra.db.marshal.TimestampType)"
+            ),
+            "timestamp"
+        );
+        assert_eq!(
+            named("MapType(UTF8Type,FrozenType(SetType(Int32Type)))"),
+            "map<text, set<int>>"
+        );
+        assert_eq!(
+            named("TupleType(ListType(LongType), ByteType)"),
+            "tuple<list<bigint>, tinyint>"
+        );
+        assert_eq!(named("VectorType(FloatType , 1536)"), "vector<float, 1536>");
+    }
+
+    #[test]
+    fn user_types_have_hexadecimal_names() {
+        let class =
+            "FrozenType(UserType(ks,61646472657373,7a6970:Int32Type,74616773:SetType(UTF8Type)))";
+        let CqlType::Udt(udt) = parse_type_class(class).unwrap() else {
+            panic!("{class}")
+        };
+        assert_eq!((&*udt.keyspace, &*udt.name), ("ks", "address"));
+        assert_eq!(&*udt.fields[0].0, "zip");
+        assert_eq!(udt.fields[1].1, CqlType::Set(Box::new(CqlType::Text)));
+    }
+
+    #[test]
+    fn unknown_classes_are_kept_with_their_parameters() {
+        let class = "org.apache.cassandra.db.marshal.CompositeType(UTF8Type,Foo(a:B,c=>D))";
+        assert_eq!(parse_type_class(class), Ok(CqlType::Custom(class.into())));
+        let nested = "ListType(com.example.Mine(x))";
+        let list = CqlType::List(Box::new(CqlType::Custom("com.example.Mine(x)".into())));
+        assert_eq!(parse_type_class(nested), Ok(list));
+    }
+
+    #[test]
+    fn errors_tell_where() {
+        let refused = |class: &str| {
+            let TypeClassError { offset, reason } = parse_type_class(class).unwrap_err();
+            (offset, reason)
+        };
+        assert_eq!(refused(""), (0, TypeClassReason::ExpectedName));
+        assert_eq!(refused("ListType"), (8, TypeClassReason::Expected('(')));
+        assert_eq!(
+            refused("MapType(Int32Type)"),
+            (17, TypeClassReason::Expected(','))
+        );
+        assert_eq!(
+            refused("TupleType(Int32Type"),
+            (19, TypeClassReason::Expected(')'))
+        );
+        assert_eq!(refused("Int32Type)"), (9, TypeClassReason::Trailing));
+        assert_eq!(
+            refused("VectorType(Int32Type, 0)"),
+            (22, TypeClassReason::Dimension)
+        );
+        assert_eq!(
+            refused("VectorType(Int32Type, 65536)"),
+            (22, TypeClassReason::Dimension)
+        );
+        assert_eq!(refused("UserType(ks,6)"), (12, TypeClassReason::Hex));
+        assert_eq!(refused("UserType(ks,ff)"), (12, TypeClassReason::Hex));
+        assert_eq!(refused("Foo((x)"), (7, TypeClassReason::Expected(')')));
+        assert_eq!(refused("ListType(é"), (11, TypeClassReason::Expected(')')));
+    }
+
+    #[test]
+    fn depth_is_limited_not_the_stack() {
+        let nested = |depth: usize| {
+            format!(
+                "{}Int32Type{}",
+                "ListType(".repeat(depth),
+                ")".repeat(depth)
+            )
+        };
+        assert!(parse_type_class(&nested(MAX_TYPE_DEPTH)).is_ok());
+        let error = parse_type_class(&nested(MAX_TYPE_DEPTH + 1)).unwrap_err();
+        assert_eq!(error.reason, TypeClassReason::TooDeep);
+        assert!(parse_type_class(&nested(100_000)).is_err());
+    }
+}

@@ -204,3 +204,69 @@ pub fn encode_type(cql_type: &CqlType, out: &mut Vec<u8>) -> Result<(), EncodeEr
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<CqlType, WireError> {
+        let mut reader = Reader::new(bytes);
+        let cql_type = read_type(&mut reader)?;
+        reader.finish("type")?;
+        Ok(cql_type)
+    }
+
+    fn custom(class: &str) -> Vec<u8> {
+        let mut bytes = vec![0, 0];
+        write_string(&mut bytes, class, "class").unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_simple_id_is_read_and_skipped_alike() {
+        for id in 0..=u16::from(u8::MAX) {
+            let bytes = id.to_be_bytes();
+            let mut reader = Reader::new(&bytes);
+            let skipped = skip_type(&mut reader).is_ok();
+            assert_eq!(read(&bytes).is_ok(), skipped, "{id:#06x}");
+        }
+    }
+
+    #[test]
+    fn custom_classes_that_are_known_become_types() {
+        let duration = custom("org.apache.cassandra.db.marshal.DurationType");
+        assert_eq!(read(&duration), Ok(CqlType::Duration));
+        let vector = CqlType::Vector(Box::new(CqlType::Int), 3);
+        let mut bytes = Vec::new();
+        encode_type(&vector, &mut bytes).unwrap();
+        assert_eq!(&bytes[..2], [0, 0], "a custom class");
+        assert_eq!(read(&bytes), Ok(vector));
+        let error = read(&custom("ListType(")).unwrap_err();
+        assert!(matches!(error.kind, WireErrorKind::TypeClass(_)), "{error}");
+    }
+
+    #[test]
+    fn depth_is_limited_for_reading_and_skipping() {
+        let nested = |depth: usize| [[0, 0x20].repeat(depth), vec![0, 9]].concat();
+        assert!(read(&nested(MAX_TYPE_DEPTH)).is_ok());
+        let too_deep = nested(MAX_TYPE_DEPTH + 1);
+        assert_eq!(read(&too_deep).unwrap_err().kind, WireErrorKind::TooDeep);
+        let skipped = skip_type(&mut Reader::new(&too_deep));
+        assert_eq!(skipped.unwrap_err().kind, WireErrorKind::TooDeep);
+        // A class name below the options counts on.
+        let below = [
+            [0, 0x20].repeat(MAX_TYPE_DEPTH),
+            custom("ListType(Int32Type)"),
+        ]
+        .concat();
+        assert!(read(&below).is_err());
+    }
+
+    #[test]
+    fn unknown_ids_are_named() {
+        assert_eq!(
+            read(&[0, 0x16]).unwrap_err().kind,
+            WireErrorKind::UnknownCode(0x16)
+        );
+    }
+}

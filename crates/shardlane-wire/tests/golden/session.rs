@@ -1,6 +1,5 @@
 //! Loading the captured sessions.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
@@ -51,14 +50,13 @@ fn golden_path(name: &str) -> PathBuf {
 }
 
 pub(crate) fn read_json(name: &str) -> Json {
-    let file = File::open(golden_path(name)).expect("golden file");
-    serde_json::from_reader(BufReader::new(file)).expect("JSON")
+    serde_json::from_slice(&std::fs::read(golden_path(name)).expect("golden file")).expect("JSON")
 }
 
 pub(crate) fn load_session(name: &str) -> Vec<GoldenFrame> {
     let path = golden_path("frames").join(format!("{name}.jsonl.gz"));
-    let file = BufReader::new(File::open(path).expect("golden session"));
-    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    let packed = std::fs::read(path).expect("golden session");
+    let lines = BufReader::new(GzDecoder::new(&packed[..])).lines();
     lines
         .map(|line| parse_frame(&line.expect("gzip")))
         .collect()

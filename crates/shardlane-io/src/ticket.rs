@@ -17,7 +17,8 @@ pub trait Sink: Send + Sync {
 }
 
 enum State {
-    Pending,
+    /// `watched`: somebody sleeps on the condition variable. Notifying nobody would cost a system call.
+    Pending { watched: bool },
     Done(Outcome),
     Taken,
 }
@@ -44,7 +45,7 @@ impl Ticket {
     pub(crate) fn new(sink: Option<Arc<dyn Sink>>, tag: u64) -> Self {
         Self {
             key: AtomicU64::new(RequestKey::NONE.to_bits()),
-            state: Mutex::new(State::Pending),
+            state: Mutex::new(State::Pending { watched: false }),
             arrived: Condvar::new(),
             sink,
             tag,
@@ -60,7 +61,7 @@ impl Ticket {
     /// Whether the outcome has arrived (it may have been taken since).
     #[must_use]
     pub fn is_done(&self) -> bool {
-        !matches!(*self.lock(), State::Pending)
+        !matches!(*self.lock(), State::Pending { .. })
     }
 
     /// The outcome, if it has arrived; later calls give `None`.
@@ -79,7 +80,8 @@ impl Ticket {
     /// Blocks until the outcome has arrived or `deadline` has come; tells which.
     pub fn wait_until(&self, deadline: Instant) -> bool {
         let mut state = self.lock();
-        while matches!(*state, State::Pending) {
+        while let State::Pending { watched } = &mut *state {
+            *watched = true;
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 return false;
             };
@@ -142,11 +144,13 @@ impl Drop for Completion {
 }
 
 fn deliver(ticket: Arc<Ticket>, outcome: Outcome) -> Option<Arc<dyn Sink>> {
-    *ticket.lock() = State::Done(outcome);
+    let before = std::mem::replace(&mut *ticket.lock(), State::Done(outcome));
+    if matches!(before, State::Pending { watched: true }) {
+        ticket.arrived.notify_all();
+    }
     let sink = ticket.sink.clone();
-    match &sink {
-        Some(sink) => sink.push(ticket),
-        None => ticket.arrived.notify_all(),
+    if let Some(sink) = &sink {
+        sink.push(ticket);
     }
     sink
 }

@@ -1,5 +1,6 @@
 //! `shardlane._core`: the extension module.
 
+mod client;
 mod decode;
 mod encode;
 mod rows;
@@ -14,6 +15,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        values::register(module)
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        values::register(module)?;
+        client::register(module)
     }
 }

@@ -1,0 +1,166 @@
+//! How results get into an event loop: one wake-up per batch, tasks stepped inline.
+//!
+//! The I/O thread appends finished tickets to a list and writes to an eventfd once per batch. The loop's
+//! reader callback, [`Batcher::on_ready`], takes the list and wakes each waiting task. A task's own
+//! wake-up is called directly, in its context, instead of going through `call_soon`: that costs a third
+//! of what an `asyncio.Future` does, and everything happens in one iteration of the loop.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
+use pyo3::prelude::*;
+use shardlane_io::{Client, Sink, Ticket};
+use slab::Slab;
+
+use super::request::Request;
+
+/// Requests submitted by tasks that one batch wakes leave together; but the first must not wait for the
+/// last of a large batch, so after this many the I/O thread is woken.
+const HELD_MAX: usize = 16;
+
+/// The I/O thread's side.
+#[derive(Debug)]
+pub(super) struct ReadyList {
+    tickets: Mutex<Vec<Arc<Ticket>>>,
+    signalled: AtomicBool,
+    event: File,
+}
+
+impl Sink for ReadyList {
+    fn push(&self, ticket: Arc<Ticket>) {
+        lock(&self.tickets).push(ticket);
+    }
+
+    fn wake(&self) {
+        if !self.signalled.swap(true, Ordering::SeqCst) {
+            // An eventfd's counter cannot overflow with one write per read.
+            let _ = (&self.event).write(&1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// The event loop's side: one per cluster object and loop.
+#[pyclass(frozen)]
+pub(super) struct Batcher {
+    event_loop: Py<PyAny>,
+    ready: Arc<ReadyList>,
+    waiting: Mutex<Slab<Option<Py<Request>>>>,
+    client: std::sync::Weak<Client>,
+    stepping: AtomicBool,
+    held: AtomicUsize,
+}
+
+impl Batcher {
+    pub(super) fn new<'py>(event_loop: &Bound<'py, PyAny>, client: &Arc<Client>) -> PyResult<Bound<'py, Self>> {
+        let py = event_loop.py();
+        // SAFETY: eventfd takes no pointers; the result is checked.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
+        }
+        // SAFETY: the descriptor is fresh, valid and owned by nobody else.
+        let event = unsafe { File::from_raw_fd(fd) };
+        let ready =
+            Arc::new(ReadyList { tickets: Mutex::new(Vec::new()), signalled: AtomicBool::new(false), event });
+        let batcher = Bound::new(
+            py,
+            Self {
+                event_loop: event_loop.clone().unbind(),
+                ready,
+                waiting: Mutex::new(Slab::new()),
+                client: Arc::downgrade(client),
+                stepping: AtomicBool::new(false),
+                held: AtomicUsize::new(0),
+            },
+        )?;
+        event_loop.call_method1("add_reader", (fd, batcher.getattr("on_ready")?))?;
+        Ok(batcher)
+    }
+
+    pub(super) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.event_loop.bind(py)
+    }
+
+    pub(super) fn sink(&self) -> Arc<dyn Sink> {
+        self.ready.clone()
+    }
+
+    /// A place for a request; the number is the tag for its ticket.
+    pub(super) fn reserve(&self) -> u64 {
+        lock(&self.waiting).insert(None) as u64
+    }
+
+    /// Keeps `request` until its ticket is back.
+    pub(super) fn keep(&self, tag: u64, request: Py<Request>) {
+        if let Some(place) = lock(&self.waiting).get_mut(tag as usize) {
+            *place = Some(request);
+        }
+    }
+
+    /// Whether a submission may be left to the wake-up at the end of the batch.
+    pub(super) fn hold(&self) -> bool {
+        if !self.stepping.load(Ordering::Relaxed) {
+            return false;
+        }
+        let held = self.held.load(Ordering::Relaxed) + 1;
+        self.held.store(if held >= HELD_MAX { 0 } else { held }, Ordering::Relaxed);
+        held < HELD_MAX
+    }
+
+    /// Stops listening, on the loop's own thread.
+    pub(super) fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        let event_loop = self.event_loop.bind(py);
+        if !event_loop.call_method0("is_closed")?.is_truthy()? {
+            event_loop.call_method1("remove_reader", (self.ready.event.as_raw_fd(),))?;
+        }
+        Ok(())
+    }
+
+    fn step_all(&self, py: Python<'_>) -> PyResult<()> {
+        let tickets = std::mem::take(&mut *lock(&self.ready.tickets));
+        // In debug mode the loop reports slow callbacks one by one: do not hide them in ours.
+        let inline = !self.event_loop.bind(py).call_method0("get_debug")?.is_truthy()?;
+        let mut tickets = tickets.into_iter();
+        while let Some(ticket) = tickets.next() {
+            let place = lock(&self.waiting).try_remove(ticket.tag() as usize);
+            let Some(Some(request)) = place else { continue };
+            if let Err(error) = request.get().wake(&request, py, inline) {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+                    // The loop is about to stop: what is left comes first when it runs again.
+                    lock(&self.ready.tickets).splice(0..0, tickets);
+                    self.ready.wake();
+                    return Err(error);
+                }
+                error.write_unraisable(py, Some(request.bind(py)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Batcher {
+    /// The reader callback of the event loop.
+    fn on_ready(&self, py: Python<'_>) -> PyResult<()> {
+        let mut count = [0; 8];
+        // Nothing to read means that somebody else did: the list tells.
+        let _ = (&self.ready.event).read(&mut count);
+        self.ready.signalled.store(false, Ordering::SeqCst);
+        self.stepping.store(true, Ordering::Relaxed);
+        let result = self.step_all(py);
+        self.stepping.store(false, Ordering::Relaxed);
+        self.held.store(0, Ordering::Relaxed);
+        if let Some(client) = self.client.upgrade() {
+            client.kick();
+        }
+        result
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

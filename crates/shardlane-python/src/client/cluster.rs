@@ -1,0 +1,386 @@
+//! The cluster object: the handle on the I/O thread, and what its sessions share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList};
+use shardlane_io::Client;
+use shardlane_proto::{
+    Compression, Config, ConnectionView, ContactPoint, Credentials, Opened, PoolSize, PoolView, ShardAwareness,
+};
+
+use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
+use super::batcher::Batcher;
+use super::errors;
+use super::fork::Origin;
+use super::page::Shape;
+use super::prepared::Prepared;
+use super::request::{Finish, Operation, Request};
+use super::session::{Defaults, Session};
+use crate::rows::RowFactory;
+
+/// Compiled row decoders of statements that were not prepared, kept by their metadata.
+const SHAPES_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// Prepared statements by text, of one keyspace.
+pub(super) type StatementCache = Arc<Mutex<LruCache<Box<str>, Py<Prepared>>>>;
+
+/// What a cluster object's sessions, statements and requests share.
+pub(crate) struct Core {
+    /// Leaked instead of dropped in a forked child: its thread and locks are the parent's.
+    client: ManuallyDrop<Arc<Client>>,
+    origin: Origin,
+    statements_max: NonZeroUsize,
+    statements: Mutex<HashMap<Option<Arc<str>>, StatementCache>>,
+    shapes: Mutex<LruCache<Box<[u8]>, Arc<Shape>>>,
+    batchers: Mutex<Vec<Py<Batcher>>>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if self.origin.is_here() {
+            // SAFETY: dropped here only, and never used again.
+            unsafe { ManuallyDrop::drop(&mut self.client) };
+        }
+    }
+}
+
+impl Core {
+    /// The way to the I/O thread; an error in a forked child.
+    pub(super) fn client(&self, py: Python<'_>) -> PyResult<&Arc<Client>> {
+        if self.origin.is_here() {
+            Ok(&self.client)
+        } else {
+            Err(errors::plain(py, "fork", "this cluster object was made before fork() in the parent process"))
+        }
+    }
+
+    pub(super) fn statements(&self, keyspace: Option<&Arc<str>>) -> StatementCache {
+        let new = || Arc::new(Mutex::new(LruCache::new(self.statements_max)));
+        lock(&self.statements).entry(keyspace.cloned()).or_insert_with(new).clone()
+    }
+
+    /// The compiled shape for raw metadata, made by `compile` if it is not known yet.
+    pub(super) fn shape(&self, raw: &[u8], compile: impl FnOnce() -> PyResult<Arc<Shape>>) -> PyResult<Arc<Shape>> {
+        if let Some(shape) = lock(&self.shapes).get(raw) {
+            return Ok(shape.clone());
+        }
+        let shape = compile()?;
+        let evicted = lock(&self.shapes).push(raw.into(), shape.clone());
+        drop(evicted);
+        Ok(shape)
+    }
+
+    /// The batcher of the running event loop; `None` outside of one.
+    pub(super) fn running_batcher<'py>(
+        &self,
+        py: Python<'py>,
+        client: &Arc<Client>,
+    ) -> PyResult<Option<Bound<'py, Batcher>>> {
+        static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let get = RUNNING_LOOP.get_or_try_init(py, || {
+            PyResult::Ok(py.import("asyncio")?.getattr("_get_running_loop")?.unbind())
+        })?;
+        let event_loop = get.bind(py).call0()?;
+        if event_loop.is_none() {
+            return Ok(None);
+        }
+        let known = lock(&self.batchers).iter().find(|b| b.get().event_loop(py).is(&event_loop)).map(|b| b.clone_ref(py));
+        if let Some(batcher) = known {
+            return Ok(Some(batcher.into_bound(py)));
+        }
+        let batcher = Batcher::new(&event_loop, client)?;
+        let mut kept = Vec::new();
+        for old in std::mem::take(&mut *lock(&self.batchers)) {
+            // A loop that was closed (asyncio.run has ended) will never collect anything again.
+            if !old.get().event_loop(py).call_method0("is_closed")?.is_truthy()? {
+                kept.push(old);
+            }
+        }
+        kept.push(batcher.clone().unbind());
+        lock(&self.batchers).extend(kept);
+        Ok(Some(batcher))
+    }
+}
+
+/// The I/O thread, the pools and the statement cache.
+#[pyclass(frozen, module = "shardlane._core")]
+pub(super) struct Cluster {
+    core: Arc<Core>,
+}
+
+#[pymethods]
+impl Cluster {
+    #[new]
+    #[pyo3(signature = (
+        contact_points, *, local_datacenter=None, username=None, password=None, compression=None,
+        connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
+        connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
+        reconnect_delay_max=10.0, pool_wait=2.0, schema_agreement_timeout=10.0,
+        in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
+    fn new(
+        py: Python<'_>,
+        contact_points: Vec<(String, u16)>,
+        local_datacenter: Option<String>,
+        username: Option<String>,
+        password: Option<String>,
+        compression: Option<&str>,
+        connections_per_shard: Option<u16>,
+        connections_per_host: Option<u16>,
+        shard_awareness: &str,
+        source_ports: Option<(u16, u16)>,
+        connect_timeout: f64,
+        keepalive_interval: f64,
+        keepalive_timeout: f64,
+        reconnect_delay_min: f64,
+        reconnect_delay_max: f64,
+        pool_wait: f64,
+        schema_agreement_timeout: f64,
+        in_flight_per_connection_max: Option<usize>,
+        application_name: Option<String>,
+        statement_cache_size: usize,
+        seed: Option<u64>,
+    ) -> PyResult<Self> {
+        let bad = PyValueError::new_err;
+        if contact_points.is_empty() {
+            return Err(bad("contact_points is empty: give at least one address"));
+        }
+        let seconds = |name: &str, value: f64| {
+            seconds_to_duration(value)
+                .ok_or_else(|| PyValueError::new_err(format!("{name}={value}: give a number of seconds, not negative")))
+        };
+        let mut config = Config::new(contact_points.into_iter().map(|(host, port)| contact_point(host, port)).collect());
+        config.local_datacenter = local_datacenter;
+        config.credentials = match (username, password) {
+            (Some(username), Some(password)) => Some(Credentials { username, password }),
+            (None, None) => None,
+            _ => return Err(bad("give both username and password, or neither")),
+        };
+        config.compression = match compression {
+            None => None,
+            Some(name) => Some(
+                Compression::from_name(name).ok_or_else(|| bad(format!("compression={name:?}: give 'lz4', 'snappy' or None")))?,
+            ),
+        };
+        config.pool_size = match (connections_per_shard, connections_per_host) {
+            (Some(0), _) | (_, Some(0)) => return Err(bad("a pool needs at least one connection")),
+            (None, None) => PoolSize::PerShard(1),
+            (Some(count), None) => PoolSize::PerShard(count),
+            (None, Some(count)) => PoolSize::PerHost(count),
+            (Some(_), Some(_)) => return Err(bad("give connections_per_shard or connections_per_host, not both")),
+        };
+        config.shard_awareness = match shard_awareness {
+            "full" => ShardAwareness::Full,
+            "legacy" => ShardAwareness::Legacy,
+            "off" => ShardAwareness::Off,
+            other => return Err(bad(format!("shard_awareness={other:?}: give 'full', 'legacy' or 'off'"))),
+        };
+        if let Some((low, high)) = source_ports {
+            if low == 0 || low > high {
+                return Err(bad(format!("source_ports=({low}, {high}): give the lowest and the highest port, at least 1")));
+            }
+            config.source_ports = low..=high;
+        }
+        config.connect_timeout = seconds("connect_timeout", connect_timeout)?;
+        config.control_timeout = config.connect_timeout;
+        config.keepalive_interval = seconds("keepalive_interval", keepalive_interval)?;
+        config.keepalive_timeout = seconds("keepalive_timeout", keepalive_timeout)?;
+        config.reconnect_delay_min = seconds("reconnect_delay_min", reconnect_delay_min)?;
+        config.reconnect_delay_max = seconds("reconnect_delay_max", reconnect_delay_max)?;
+        config.pool_wait = seconds("pool_wait", pool_wait)?;
+        config.schema_agreement_timeout = seconds("schema_agreement_timeout", schema_agreement_timeout)?;
+        if let Some(max) = in_flight_per_connection_max {
+            config.in_flight_per_connection_max = max.clamp(1, 32768);
+        }
+        config.application_name = application_name;
+        config.seed = seed.unwrap_or(0);
+        let statements_max = NonZeroUsize::new(statement_cache_size)
+            .ok_or_else(|| bad("statement_cache_size=0: statements with parameters are always prepared, keep at least 1"))?;
+        let client = Client::start(config).map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
+        let core = Core {
+            client: ManuallyDrop::new(Arc::new(client)),
+            origin: Origin::here(),
+            statements_max,
+            statements: Mutex::default(),
+            shapes: Mutex::new(LruCache::new(SHAPES_MAX)),
+            batchers: Mutex::default(),
+        };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// Ends when requests can be sent.
+    fn ready(&self, py: Python<'_>) -> PyResult<Py<Request>> {
+        Request::begin(py, &self.core, Operation::WhenReady, Finish::Ready)
+    }
+
+    /// Takes no more requests; those under way get `drain` seconds.
+    #[pyo3(signature = (drain=0.0))]
+    fn close(&self, drain: f64) -> PyResult<()> {
+        let drain = seconds_to_duration(drain)
+            .ok_or_else(|| PyValueError::new_err(format!("drain={drain}: give a number of seconds, not negative")))?;
+        if self.core.origin.is_here() {
+            self.core.client.close(drain);
+        }
+        Ok(())
+    }
+
+    /// Blocks until the I/O thread has ended.
+    fn join(&self, py: Python<'_>) {
+        if self.core.origin.is_here() {
+            py.detach(|| self.core.client.join());
+        }
+    }
+
+    /// Lets go of the running event loop, after `join()`.
+    fn detach_loop(&self, py: Python<'_>) -> PyResult<()> {
+        let client = self.core.client(py)?;
+        if let Some(batcher) = self.core.running_batcher(py, client)? {
+            batcher.get().detach(py)?;
+            lock(&self.core.batchers).retain(|b| !b.is(&batcher));
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn is_closed(&self) -> bool {
+        !self.core.origin.is_here() || self.core.client.is_finished()
+    }
+
+    #[getter]
+    fn name(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.core.client(py)?.cluster_view().name.clone())
+    }
+
+    #[getter]
+    fn partitioner(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.core.client(py)?.cluster_view().partitioner.clone())
+    }
+
+    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let view = self.core.client(py)?.cluster_view();
+        let nodes = PyList::empty(py);
+        for node in &view.nodes {
+            let info = PyDict::new(py);
+            info.set_item("host_id", node.host_id.to_string())?;
+            info.set_item("address", node.address.ip().to_string())?;
+            info.set_item("port", node.address.port())?;
+            info.set_item("datacenter", &*node.datacenter)?;
+            info.set_item("rack", &*node.rack)?;
+            info.set_item("release_version", &*node.release_version)?;
+            nodes.append(info)?;
+        }
+        Ok(nodes)
+    }
+
+    fn keyspaces<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let view = self.core.client(py)?.cluster_view();
+        let keyspaces = PyDict::new(py);
+        for keyspace in &view.keyspaces {
+            let info = PyDict::new(py);
+            info.set_item("replication", keyspace.replication.clone())?;
+            info.set_item("partition_keys", keyspace.partition_keys.clone())?;
+            keyspaces.set_item(&keyspace.name, info)?;
+        }
+        Ok(keyspaces)
+    }
+
+    fn pools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let views = self.core.client(py)?.pool_views();
+        let pools = PyList::empty(py);
+        for pool in views.iter() {
+            pools.append(describe_pool(py, pool)?)?;
+        }
+        Ok(pools)
+    }
+
+    #[pyo3(signature = (
+        keyspace, *, consistency, serial_consistency, timeout, page_size, idempotent, row_factory
+    ))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
+    fn session(
+        &self,
+        keyspace: Option<&str>,
+        consistency: Level,
+        serial_consistency: SerialLevel,
+        timeout: Timeout,
+        page_size: Option<i32>,
+        idempotent: bool,
+        row_factory: &Bound<'_, PyAny>,
+    ) -> PyResult<Session> {
+        let defaults = Defaults {
+            consistency: consistency.0,
+            serial_consistency: serial_consistency.0,
+            timeout: timeout.0,
+            page_size,
+            idempotent,
+            factory: Arc::new(RowFactory::from_python(row_factory)?),
+        };
+        Ok(Session::new(self.core.clone(), keyspace, defaults))
+    }
+}
+
+fn contact_point(host: String, port: u16) -> ContactPoint {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ContactPoint::Address(SocketAddr::new(ip, port)),
+        Err(_) => ContactPoint::Name { host, port },
+    }
+}
+
+fn describe_pool<'py>(py: Python<'py>, pool: &PoolView) -> PyResult<Bound<'py, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("host_id", pool.host_id.to_string())?;
+    info.set_item("address", pool.address.ip().to_string())?;
+    info.set_item("port", pool.address.port())?;
+    info.set_item("datacenter", &*pool.datacenter)?;
+    info.set_item("nr_shards", pool.nr_shards)?;
+    info.set_item("shard_aware_port_blocked", pool.shard_aware_port_blocked)?;
+    info.set_item("opened_total", pool.opened_total)?;
+    info.set_item("closed_total", pool.closed_total)?;
+    let shards = PyList::empty(py);
+    for index in 0..pool.nr_shards.unwrap_or(1) {
+        let shard = pool.nr_shards.map(|_| index);
+        let here: Vec<&ConnectionView> =
+            pool.connections.iter().filter(|c| c.shard.unwrap_or(0) == index).collect();
+        let entry = PyDict::new(py);
+        entry.set_item("shard", shard)?;
+        entry.set_item("connections", here.len())?;
+        let algorithms: Vec<&str> = here.iter().map(|c| algorithm(c.opened)).collect();
+        entry.set_item("algorithms", algorithms)?;
+        let counters = pool.counters.get(usize::from(index));
+        entry.set_item("in_flight", counters.map_or(0, |c| c.in_flight()))?;
+        entry.set_item("requests", counters.map_or(0, |c| c.requests()))?;
+        entry.set_item("errors", counters.map_or(0, |c| c.errors()))?;
+        shards.append(entry)?;
+    }
+    info.set_item("shards", shards)?;
+    Ok(info)
+}
+
+const fn algorithm(opened: Opened) -> &'static str {
+    match opened {
+        Opened::First => "first",
+        Opened::ShardAwarePort => "shard-aware port",
+        Opened::Legacy => "legacy",
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+

@@ -1,0 +1,27 @@
+//! The client as Python sees it: cluster, session, prepared statements, requests, pages.
+//!
+//! Every operation is *begin -> wait -> finish*. Begin (encode, route, submit) and finish (decode) run on the
+//! caller's thread with the GIL; what lies between runs on the I/O thread, which never takes it.
+
+mod args;
+mod batch;
+mod batcher;
+mod cluster;
+mod errors;
+mod fork;
+mod page;
+mod prepared;
+mod request;
+mod session;
+
+use pyo3::prelude::*;
+
+/// Adds the classes to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<request::Request>()?;
+    module.add_class::<prepared::Prepared>()?;
+    module.add_class::<page::Page>()?;
+    module.add_class::<cluster::Cluster>()?;
+    module.add_class::<session::Session>()?;
+    fork::watch(module.py())
+}

@@ -1,0 +1,185 @@
+//! A prepared statement: encoder, routing and row decoder, compiled once from PREPARED's metadata.
+
+use std::sync::{Arc, Mutex};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use shardlane_proto::{Answer, PreparedRef};
+use shardlane_routing::{Token, composite_key, composite_token, murmur3_token};
+use shardlane_wire::{Dialect, Response, ResponseEnvelope, ResultBody};
+
+use super::cluster::{Core, StatementCache, lock};
+use super::errors;
+use super::page::{Shape, header};
+use crate::encode::row::{EncodedRow, RowEncoder};
+use crate::values::errors::bad_value;
+
+/// ScyllaDB's mark of a lightweight transaction in the flags of bind metadata; the mask it offers in SUPPORTED.
+const LWT_MARK: u32 = 1 << 31;
+
+/// What an answer to PREPARE is combined with.
+pub(super) struct Preparing {
+    pub(super) cql: Box<str>,
+    pub(super) keyspace: Option<Arc<str>>,
+    pub(super) cache: StatementCache,
+}
+
+/// A prepared statement.
+#[pyclass(frozen, module = "shardlane._core")]
+pub(crate) struct Prepared {
+    pub(super) reference: Arc<PreparedRef>,
+    pub(super) table_keyspace: Option<Arc<str>>,
+    pub(super) is_lwt: bool,
+    encoder: RowEncoder,
+    table: Option<Arc<str>>,
+    variables: Vec<(String, String)>,
+    columns: Vec<(String, String)>,
+    key_indexes: Vec<u16>,
+    /// Of the last result: a result with the same metadata needs no new decoder.
+    shape: Mutex<Option<Arc<Shape>>>,
+}
+
+impl Prepared {
+    pub(super) fn from_answer(
+        py: Python<'_>,
+        core: &Arc<Core>,
+        answer: Answer,
+        preparing: &Preparing,
+    ) -> PyResult<Py<Self>> {
+        let protocol = |e: shardlane_wire::WireError| errors::plain(py, "protocol", &e.to_string());
+        let envelope = ResponseEnvelope::decode(&header(&answer), &answer.body).map_err(protocol)?;
+        let response = Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)?;
+        let Response::Result(ResultBody::Prepared(prepared)) = response else {
+            return Err(errors::plain(py, "protocol", &format!("{} as the answer to PREPARE", response.opcode())));
+        };
+        let variables = prepared.parse_bind_columns().map_err(protocol)?;
+        let columns = prepared.result_metadata.parse_columns().map_err(protocol)?;
+        let table = variables.first().or_else(|| columns.first());
+        let named = |specs: &[shardlane_wire::ColumnSpec]| -> Vec<(String, String)> {
+            specs.iter().map(|c| (c.name.to_string(), c.cql_type.to_string())).collect()
+        };
+        let shape = if columns.is_empty() { None } else { Some(Shape::compile(py, &prepared.result_metadata)?) };
+        let statement = Py::new(
+            py,
+            Self {
+                reference: Arc::new(PreparedRef {
+                    id: prepared.id.into(),
+                    query: preparing.cql.clone(),
+                    keyspace: preparing.keyspace.clone(),
+                }),
+                table_keyspace: table.map(|t| t.keyspace.clone()),
+                is_lwt: prepared.bind_flags & LWT_MARK != 0,
+                encoder: RowEncoder::compile(
+                    py,
+                    variables.iter().map(|v| (&*v.name, &v.cql_type)),
+                    &prepared.pk_indexes,
+                ),
+                table: table.map(|t| t.table.clone()),
+                variables: named(&variables),
+                columns: named(&columns),
+                key_indexes: prepared.pk_indexes.clone(),
+                shape: Mutex::new(shape),
+            },
+        )?;
+        let _ = core;
+        let evicted = lock(&preparing.cache).push(preparing.cql.clone(), statement.clone_ref(py));
+        drop(evicted);
+        Ok(statement)
+    }
+
+    /// Appends the values; gives what was written and the token of the partition, if it is known.
+    pub(super) fn bind(
+        &self,
+        py: Python<'_>,
+        parameters: &Bound<'_, PyAny>,
+        values: &mut Vec<u8>,
+    ) -> PyResult<(EncodedRow, Option<Token>)> {
+        let row = self.encoder.encode(py, parameters, values)?;
+        let slice = |e: &crate::encode::row::Extent| &values[e.start..e.start + e.length];
+        let token = match row.key() {
+            None => None,
+            Some([only]) => Some(murmur3_token(slice(only))),
+            Some(key) => composite_token(key.iter().map(slice)).ok(),
+        };
+        Ok((row, token))
+    }
+
+    pub(super) fn takes_parameters(&self) -> bool {
+        self.encoder.len() > 0
+    }
+
+    /// The compiled shape of a result with this metadata: the last one's, if it is the same.
+    pub(super) fn shape(&self, py: Python<'_>, metadata: &shardlane_wire::RowsMetadata<'_>) -> PyResult<Arc<Shape>> {
+        let mut last = lock(&self.shape);
+        if let Some(shape) = &*last
+            && shape.is_for(metadata)
+        {
+            return Ok(shape.clone());
+        }
+        let shape = Shape::compile(py, metadata)?;
+        *last = Some(shape.clone());
+        Ok(shape)
+    }
+}
+
+#[pymethods]
+impl Prepared {
+    #[getter]
+    fn cql(&self) -> &str {
+        &self.reference.query
+    }
+
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.reference.id)
+    }
+
+    #[getter]
+    fn keyspace(&self) -> Option<&str> {
+        self.table_keyspace.as_deref()
+    }
+
+    #[getter]
+    fn table(&self) -> Option<&str> {
+        self.table.as_deref()
+    }
+
+    #[getter]
+    fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.variables)
+    }
+
+    #[getter]
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.columns)
+    }
+
+    #[getter]
+    fn partition_key_indexes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.key_indexes)
+    }
+
+    #[getter]
+    fn is_lwt(&self) -> bool {
+        self.is_lwt
+    }
+
+    /// Routing key and token of the partition that these parameters address.
+    fn routing<'py>(
+        &self,
+        py: Python<'py>,
+        parameters: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, i64)>> {
+        let mut values = Vec::new();
+        let (row, token) = self.bind(py, parameters, &mut values)?;
+        let (Some(key), Some(token)) = (row.key(), token) else { return Ok(None) };
+        let mut routing_key = Vec::new();
+        composite_key(key.iter().map(|e| &values[e.start..e.start + e.length]), &mut routing_key)
+            .map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))?;
+        Ok(Some((PyBytes::new(py, &routing_key), token.0)))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Prepared {:?}>", self.reference.query)
+    }
+}

@@ -1,0 +1,319 @@
+//! One operation under way, as Python waits for it.
+//!
+//! To an asyncio task a [`Request`] is a future: it speaks the protocol between tasks and futures
+//! (`_asyncio_future_blocking`, `add_done_callback`, `get_loop`, `cancel`, `result`). To a blocking caller
+//! it is something to `wait()` for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+use pyo3::{ffi, intern};
+use shardlane_io::Ticket;
+use shardlane_proto::RequestSpec;
+
+use super::batcher::Batcher;
+use super::cluster::Core;
+use super::errors;
+use super::page::{Page, Shaping};
+use super::prepared::{Prepared, Preparing};
+
+/// How often a blocking wait looks for signals such as Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What the outcome becomes.
+pub(super) enum Finish {
+    Ready,
+    Page(Shaping),
+    Prepared(Preparing),
+}
+
+type Callback = (Py<PyAny>, Option<Py<PyAny>>);
+
+#[derive(Default)]
+struct State {
+    callbacks: Vec<Callback>,
+    result: Option<PyResult<Py<PyAny>>>,
+    cancelled: bool,
+}
+
+/// One operation under way.
+#[pyclass(frozen, module = "shardlane._core", generic)]
+pub(crate) struct Request {
+    ticket: Arc<Ticket>,
+    core: Arc<Core>,
+    finish: Finish,
+    batcher: Option<Py<Batcher>>,
+    blocking: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What to hand to the I/O thread.
+pub(super) enum Operation {
+    Submit(RequestSpec),
+    WhenReady,
+}
+
+impl Request {
+    /// Begins an operation, for the running event loop if there is one.
+    pub(super) fn begin(py: Python<'_>, core: &Arc<Core>, operation: Operation, finish: Finish) -> PyResult<Py<Self>> {
+        let client = core.client(py)?;
+        let batcher = core.running_batcher(py, client)?;
+        let (sink, tag, quietly) = match &batcher {
+            Some(batcher) => (Some(batcher.get().sink()), batcher.get().reserve(), batcher.get().hold()),
+            None => (None, 0, false),
+        };
+        let ticket = match operation {
+            Operation::Submit(spec) => client.submit(spec, sink, tag, quietly),
+            Operation::WhenReady => client.when_ready(sink, tag),
+        };
+        let request = Py::new(
+            py,
+            Self {
+                ticket,
+                core: core.clone(),
+                finish,
+                batcher: batcher.clone().map(Bound::unbind),
+                blocking: AtomicBool::new(false),
+                state: Mutex::default(),
+            },
+        )?;
+        if let Some(batcher) = batcher {
+            batcher.get().keep(tag, request.clone_ref(py));
+        }
+        Ok(request)
+    }
+
+    /// The result, made from the outcome at the first call.
+    fn finished(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        let mut state = self.lock();
+        if state.result.is_none() {
+            let outcome = self.ticket.take()?;
+            drop(state);
+            let result = self.convert(py, outcome);
+            state = self.lock();
+            state.result = Some(result);
+        }
+        state.result.as_ref().map(|result| clone_result(py, result))
+    }
+
+    fn convert(&self, py: Python<'_>, outcome: shardlane_proto::Outcome) -> PyResult<Py<PyAny>> {
+        match (outcome, &self.finish) {
+            (Ok(_), Finish::Ready) => Ok(py.None()),
+            (Ok(answer), Finish::Page(shaping)) => Ok(Page::new(py, &self.core, answer, shaping)?.into_any()),
+            (Ok(answer), Finish::Prepared(preparing)) => {
+                Ok(Prepared::from_answer(py, &self.core, answer, preparing)?.into_any())
+            }
+            (Err(error), finish) => Err(errors::request_error(py, &error, finish.statement())),
+        }
+    }
+
+    /// Wakes whoever awaits: a task's own wake-up inline if that is allowed, anything else through the loop.
+    pub(super) fn wake(&self, me: &Py<Self>, py: Python<'_>, inline: bool) -> PyResult<()> {
+        let callbacks = std::mem::take(&mut self.lock().callbacks);
+        for (callback, context) in callbacks {
+            match context {
+                Some(context) if inline && is_task_wakeup(py, &callback) => {
+                    if !run_in_context(py, &context, &callback, me)? {
+                        self.call_soon(me, py, &callback, Some(&context))?;
+                    }
+                }
+                context => self.call_soon(me, py, &callback, context.as_ref())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn call_soon(
+        &self,
+        me: &Py<Self>,
+        py: Python<'_>,
+        callback: &Py<PyAny>,
+        context: Option<&Py<PyAny>>,
+    ) -> PyResult<()> {
+        let Some(batcher) = &self.batcher else { return Ok(()) };
+        let keywords = PyDict::new(py);
+        if let Some(context) = context {
+            keywords.set_item(intern!(py, "context"), context)?;
+        }
+        let event_loop = batcher.get().event_loop(py);
+        event_loop.call_method(intern!(py, "call_soon"), (callback, me), Some(&keywords))?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Finish {
+    fn statement(&self) -> Option<&str> {
+        match self {
+            Self::Ready => None,
+            Self::Page(shaping) => shaping.statement(),
+            Self::Prepared(preparing) => Some(&preparing.cql),
+        }
+    }
+}
+
+#[pymethods]
+impl Request {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.lock().cancelled {
+            return Err(cancelled_error(py));
+        }
+        match this.finished(py) {
+            Some(Ok(value)) => Err(PyStopIteration::new_err((value,))),
+            Some(Err(error)) => Err(error),
+            None if this.batcher.is_none() => {
+                Err(PyRuntimeError::new_err("this request began outside of an event loop: call wait()"))
+            }
+            None => {
+                this.blocking.store(true, Ordering::Relaxed);
+                Ok(slf.clone().unbind())
+            }
+        }
+    }
+
+    #[getter(_asyncio_future_blocking)]
+    fn is_blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    #[setter(_asyncio_future_blocking)]
+    fn set_blocking(&self, value: bool) {
+        self.blocking.store(value, Ordering::Relaxed);
+    }
+
+    fn get_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.batcher {
+            Some(batcher) => Ok(batcher.get().event_loop(py).clone()),
+            None => Err(PyRuntimeError::new_err("this request began outside of an event loop")),
+        }
+    }
+
+    /// Calls `fn` with this request, through the loop, when it has ended.
+    #[pyo3(signature = (callback, /, *, context=None))]
+    fn add_done_callback(
+        slf: &Bound<'_, Self>,
+        callback: Py<PyAny>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.done() {
+            // Woken by the batch already, or about to be: either way it must not be forgotten.
+            return this.call_soon(&slf.clone().unbind(), py, &callback, context.as_ref());
+        }
+        this.lock().callbacks.push((callback, context));
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    fn done(&self) -> bool {
+        self.lock().cancelled || self.ticket.is_done()
+    }
+
+    fn cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// Gives the operation up. False if it has ended already.
+    #[pyo3(signature = (msg=None))]
+    fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
+        let _ = msg; // the awaiting task carries its own message
+        let (py, this) = (slf.py(), slf.get());
+        if this.done() {
+            return Ok(false);
+        }
+        this.lock().cancelled = true;
+        if let Ok(client) = this.core.client(py) {
+            client.cancel(&this.ticket);
+        }
+        // Never inline: the canceller is in the middle of a step of its own.
+        this.wake(&slf.clone().unbind(), py, false)?;
+        Ok(true)
+    }
+
+    /// The result, or the error raised.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.lock().cancelled {
+            return Err(cancelled_error(py));
+        }
+        self.finished(py).unwrap_or_else(|| Err(PyRuntimeError::new_err("the request has not ended yet")))
+    }
+
+    /// Blocks until the operation ends; signals interrupt and cancel it.
+    fn wait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        while !this.ticket.is_done() {
+            let ticket = &this.ticket;
+            let done = py.detach(|| ticket.wait_until(Instant::now() + SIGNAL_INTERVAL));
+            if !done && let Err(interrupt) = py.check_signals() {
+                Self::cancel(slf, None)?;
+                return Err(interrupt);
+            }
+        }
+        this.result(py)
+    }
+}
+
+fn clone_result(py: Python<'_>, result: &PyResult<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+    match result {
+        Ok(value) => Ok(value.clone_ref(py)),
+        Err(error) => Err(error.clone_ref(py)),
+    }
+}
+
+fn cancelled_error(py: Python<'_>) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match CLASS.import(py, "asyncio", "CancelledError") {
+        Ok(class) => PyErr::from_type(class.clone(), ()),
+        Err(error) => error,
+    }
+}
+
+/// Whether `callback` is the wake-up of asyncio's own C task: only that is known to be safe to call from a
+/// reader callback.
+fn is_task_wakeup(py: Python<'_>, callback: &Py<PyAny>) -> bool {
+    static TASK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let Ok(task) = TASK.import(py, "_asyncio", "Task") else { return false };
+    let raw = callback.as_ptr();
+    // SAFETY: `raw` is a live object; PyCFunction_GetSelf is called on builtin functions only and gives a
+    // borrowed pointer, possibly null, that lives as long as the function.
+    unsafe {
+        if ffi::PyCFunction_CheckExact(raw) == 0 {
+            return false;
+        }
+        let owner = ffi::PyCFunction_GetSelf(raw);
+        !owner.is_null() && ffi::Py_TYPE(owner).cast::<ffi::PyObject>() == task.as_ptr()
+    }
+}
+
+/// Calls `callback(request)` in `context`; false if the context is in use, as it is when the task is the current one.
+fn run_in_context(py: Python<'_>, context: &Py<PyAny>, callback: &Py<PyAny>, request: &Py<Request>) -> PyResult<bool> {
+    // SAFETY: `context` is an object that asyncio gave as a task's context; if it is no context, or is entered
+    // already, the call fails with an exception set, which is cleared.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+        drop(PyErr::take(py));
+        return Ok(false);
+    }
+    let result = callback.bind(py).call1((request,));
+    // SAFETY: entered above, by this thread.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    result.map(|_| true)
+}

@@ -1,0 +1,272 @@
+//! A session: a keyspace and defaults over a cluster's pools. Encodes requests.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMapping, PyString};
+use shardlane_proto::{PreparedRefs, RequestSpec};
+use shardlane_wire::request::{Execute, Prepare, Query};
+use shardlane_wire::{
+    BoundValues, Consistency, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope, SerialConsistency,
+};
+
+use super::args::{Arg, Level, SerialLevel, Timeout, refused};
+use super::cluster::{Core, StatementCache, lock};
+use super::page::Shaping;
+use super::prepared::{Prepared, Preparing};
+use super::request::{Finish, Operation, Request};
+use crate::rows::RowFactory;
+use crate::values::errors::bad_value;
+
+/// What an execution uses where the caller says nothing.
+pub(super) struct Defaults {
+    pub(super) consistency: Consistency,
+    pub(super) serial_consistency: Option<SerialConsistency>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) page_size: Option<i32>,
+    pub(super) idempotent: bool,
+    pub(super) factory: Arc<RowFactory>,
+}
+
+/// The keyspace in use, with its prepared statements.
+struct Using {
+    keyspace: Option<Arc<str>>,
+    statements: StatementCache,
+}
+
+/// A keyspace and defaults over a cluster's pools.
+#[pyclass(frozen, module = "shardlane._core")]
+pub(super) struct Session {
+    pub(super) core: Arc<Core>,
+    pub(super) defaults: Defaults,
+    using: Mutex<Using>,
+}
+
+thread_local! {
+    /// Values on their way into a frame body: encoded here first, because their number precedes them.
+    static VALUES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The buffer goes back to the allocator if one statement made it larger than this.
+const VALUES_KEPT_BYTES: usize = 1 << 20;
+
+/// Runs `work` with an empty buffer that is reused from call to call.
+pub(super) fn with_values<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    // Taken out, not borrowed: encoding runs Python code, which may come here again.
+    let mut values = VALUES.take();
+    values.clear();
+    let result = work(&mut values);
+    if values.capacity() <= VALUES_KEPT_BYTES {
+        VALUES.set(values);
+    }
+    result
+}
+
+impl Session {
+    pub(super) fn new(core: Arc<Core>, keyspace: Option<&str>, defaults: Defaults) -> Self {
+        let keyspace: Option<Arc<str>> = keyspace.map(Into::into);
+        let statements = core.statements(keyspace.as_ref());
+        Self { core, defaults, using: Mutex::new(Using { keyspace, statements }) }
+    }
+
+    pub(super) fn keyspace_in_use(&self) -> Option<Arc<str>> {
+        lock(&self.using).keyspace.clone()
+    }
+
+    pub(super) fn find(&self, py: Python<'_>, cql: &str) -> Option<Py<Prepared>> {
+        let cache = lock(&self.using).statements.clone();
+        lock(&cache).get(cql).map(|p| p.clone_ref(py))
+    }
+
+    fn factory(&self, given: Arg<Bound<'_, PyAny>>) -> PyResult<Arc<RowFactory>> {
+        match given {
+            Arg::Unset => Ok(self.defaults.factory.clone()),
+            Arg::Given(factory) => RowFactory::from_python(&factory).map(Arc::new),
+        }
+    }
+}
+
+#[pymethods]
+impl Session {
+    #[getter]
+    fn keyspace(&self) -> Option<Arc<str>> {
+        self.keyspace_in_use()
+    }
+
+    #[setter]
+    fn set_keyspace(&self, keyspace: Option<&str>) {
+        let keyspace: Option<Arc<str>> = keyspace.map(Into::into);
+        let statements = self.core.statements(keyspace.as_ref());
+        *lock(&self.using) = Using { keyspace, statements };
+    }
+
+    /// The statement, if it is in the cache.
+    fn cached(&self, py: Python<'_>, cql: &str) -> Option<Py<Prepared>> {
+        self.find(py, cql)
+    }
+
+    /// Prepares and caches.
+    #[pyo3(signature = (cql, timeout=Arg::Unset))]
+    fn prepare(&self, py: Python<'_>, cql: &str, timeout: Arg<Timeout>) -> PyResult<Py<Request>> {
+        let (keyspace, cache) = {
+            let using = lock(&self.using);
+            (using.keyspace.clone(), using.statements.clone())
+        };
+        let mut body = Vec::with_capacity(cql.len() + 4);
+        encoded(py, Prepare { text: cql, keyspace: None }.encode(Dialect::V4, &mut body))?;
+        let mut spec = RequestSpec::new(Opcode::Prepare, body);
+        spec.keyspace = keyspace.clone();
+        spec.idempotent = true;
+        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        let finish = Finish::Prepared(Preparing { cql: cql.into(), keyspace, cache });
+        Request::begin(py, &self.core, Operation::Submit(spec), finish)
+    }
+
+    /// Begins an execution; None if the statement must be prepared first.
+    #[pyo3(signature = (
+        statement, parameters=None, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
+        page_size=Arg::Unset, paging_state=None, timestamp=None, idempotent=Arg::Unset, tracing=false,
+        custom_payload=None, row_factory=Arg::Unset
+    ))]
+    #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
+    fn execute<'py>(
+        &self,
+        py: Python<'py>,
+        statement: &Bound<'py, PyAny>,
+        parameters: Option<Bound<'py, PyAny>>,
+        timeout: Arg<Timeout>,
+        consistency: Arg<Level>,
+        serial_consistency: Arg<SerialLevel>,
+        page_size: Arg<Option<i32>>,
+        paging_state: Option<Bound<'py, PyBytes>>,
+        timestamp: Option<i64>,
+        idempotent: Arg<bool>,
+        tracing: bool,
+        custom_payload: Option<Bound<'py, PyMapping>>,
+        row_factory: Arg<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Py<Request>>> {
+        let prepared = match statement.cast::<Prepared>() {
+            Ok(prepared) => Some(prepared.clone().unbind()),
+            Err(_) if has_values(parameters.as_ref()) => match self.find(py, text(statement)?) {
+                Some(prepared) => Some(prepared),
+                None => return Ok(None),
+            },
+            Err(_) => None,
+        };
+        let page_size = page_size.or(self.defaults.page_size);
+        if page_size.is_some_and(|size| size <= 0) {
+            let message = "page_size must be a positive number of rows, or None for all rows at once";
+            return Err(bad_value(py, message, None, None, None, None));
+        }
+        let consistency = consistency.or(Level(self.defaults.consistency)).0;
+        let mut params = QueryParams {
+            page_size,
+            paging_state: paging_state.as_ref().map(|state| state.as_bytes()),
+            serial_consistency: serial_consistency.or(SerialLevel(self.defaults.serial_consistency)).0,
+            timestamp,
+            ..QueryParams::new(consistency)
+        };
+        let (flags, mut body) = envelope(py, tracing, custom_payload.as_ref())?;
+        let mut spec = if let Some(prepared) = &prepared {
+            let prepared = prepared.get();
+            with_values(|values| {
+                let none = py.None().into_bound(py);
+                let (row, token) = prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
+                body.reserve(values.len() + 48);
+                params.values = BoundValues::positional(row.count as u16, values);
+                let execute = Execute { id: &prepared.reference.id, result_metadata_id: None, params };
+                encoded(py, execute.encode(Dialect::V4, &mut body))?;
+                let mut spec = RequestSpec::new(Opcode::Execute, body);
+                spec.token = token;
+                spec.table_keyspace = prepared.table_keyspace.clone();
+                spec.lwt = prepared.is_lwt;
+                spec.prepared = PreparedRefs::One(prepared.reference.clone());
+                PyResult::Ok(spec)
+            })?
+        } else {
+            encoded(py, Query { text: text(statement)?, params }.encode(Dialect::V4, &mut body))?;
+            let mut spec = RequestSpec::new(Opcode::Query, body);
+            spec.keyspace = self.keyspace_in_use();
+            spec
+        };
+        spec.flags = flags;
+        spec.consistency = consistency;
+        spec.idempotent = idempotent.or(self.defaults.idempotent);
+        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        let text = if prepared.is_none() { Some(text(statement)?.into()) } else { None };
+        let shaping = Shaping { prepared, text, factory: self.factory(row_factory)? };
+        Request::begin(py, &self.core, Operation::Submit(spec), Finish::Page(shaping)).map(Some)
+    }
+
+    /// Begins a batch.
+    #[pyo3(signature = (
+        kind, statements, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
+        timestamp=None, idempotent=Arg::Unset, tracing=false, custom_payload=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        kind: &str,
+        statements: &Bound<'py, PyAny>,
+        timeout: Arg<Timeout>,
+        consistency: Arg<Level>,
+        serial_consistency: Arg<SerialLevel>,
+        timestamp: Option<i64>,
+        idempotent: Arg<bool>,
+        tracing: bool,
+        custom_payload: Option<Bound<'py, PyMapping>>,
+    ) -> PyResult<Py<Request>> {
+        let (flags, body) = envelope(py, tracing, custom_payload.as_ref())?;
+        let consistency = consistency.or(Level(self.defaults.consistency)).0;
+        let serial = serial_consistency.or(SerialLevel(self.defaults.serial_consistency)).0;
+        let mut spec = super::batch::encode(self, py, kind, statements, (consistency, serial, timestamp), body)?;
+        spec.flags = flags;
+        spec.consistency = consistency;
+        spec.idempotent = idempotent.or(self.defaults.idempotent);
+        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        let shaping =
+            Shaping { prepared: None, text: Some(format!("{kind} batch").into()), factory: self.defaults.factory.clone() };
+        Request::begin(py, &self.core, Operation::Submit(spec), Finish::Page(shaping))
+    }
+}
+
+/// Whether there is anything to bind. An empty sequence is as good as none.
+pub(super) fn has_values(parameters: Option<&Bound<'_, PyAny>>) -> bool {
+    // Something without a length (an iterator) goes to the encoder, which says what it takes.
+    parameters.is_some_and(|p| !p.is_none() && p.len().map_or(true, |length| length > 0))
+}
+
+pub(super) fn text<'a>(statement: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    match statement.cast::<PyString>() {
+        Ok(text) => text.to_str(),
+        Err(_) => Err(refused(statement, "a statement", "CQL text as str, or a prepared statement")),
+    }
+}
+
+/// Header flags, and the body's beginning.
+fn envelope(
+    py: Python<'_>,
+    tracing: bool,
+    custom_payload: Option<&Bound<'_, PyMapping>>,
+) -> PyResult<(u8, Vec<u8>)> {
+    let mut body = Vec::new();
+    let Some(payload) = custom_payload else {
+        return Ok((RequestEnvelope { tracing, ..RequestEnvelope::default() }.flags(), body));
+    };
+    let items: Vec<(String, Vec<u8>)> = payload.items()?.extract()?;
+    let envelope = RequestEnvelope {
+        tracing,
+        custom_payload: items.iter().map(|(key, value)| (key.as_str(), Some(&value[..]))).collect(),
+        body: &[],
+    };
+    encoded(py, envelope.encode_prefix(Dialect::V4, &mut body))?;
+    Ok((envelope.flags(), body))
+}
+
+/// Only what is too long for the protocol fails to encode.
+pub(super) fn encoded(py: Python<'_>, result: Result<(), EncodeError>) -> PyResult<()> {
+    result.map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))
+}

@@ -26,8 +26,6 @@ const REGISTER: u64 = 100;
 /// Servers send events in bursts (DOWN, UP, DOWN for one restart; one per table of a DDL script): wait so
 /// long for the rest before reading the system tables again.
 const EVENT_QUIET: Duration = Duration::from_millis(100);
-/// How often schema versions are read again until they agree.
-const AGREEMENT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What the control machine wants done.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,11 +52,10 @@ pub(crate) enum ControlRequest {
 /// What the control machine has found out.
 #[derive(Debug)]
 pub(crate) enum ControlEvent {
-    /// A refresh is complete. `settled`: all nodes agree on the schema, or waiting longer is over.
+    /// The refresh of this generation is complete.
     Refreshed {
         snapshot: Box<Snapshot>,
         generation: u64,
-        settled: bool,
     },
     /// Every contact point and every known node failed: which, and why.
     Unreachable(Vec<(String, String)>),
@@ -82,6 +79,8 @@ enum State {
     Up {
         address: SocketAddr,
         conn: ConnId,
+        /// A refresh has come over it: the node is of use.
+        proven: bool,
     },
 }
 
@@ -97,17 +96,21 @@ struct Refresh {
 pub(crate) struct Control {
     contact_points: Vec<ContactPoint>,
     timeout: Duration,
-    agreement_timeout: Duration,
     state: State,
     /// Addresses still to try in this round.
     candidates: VecDeque<SocketAddr>,
+    /// All candidates of this round so far.
+    seen: Vec<SocketAddr>,
+    /// Names are resolved only when no address is left to try.
+    names_left: bool,
+    /// Where the last control connection was: the last place to look for the next one.
+    lost: Option<SocketAddr>,
     errors: Vec<(String, String)>,
     backoff: Backoff,
     refresh: Option<Refresh>,
     refresh_at: Option<Instant>,
     /// Counts refreshes begun, so that a waiter can tell those that began after it.
     generation: u64,
-    agreement_deadline: Option<Instant>,
     requests: VecDeque<ControlRequest>,
     events: VecDeque<ControlEvent>,
 }
@@ -117,17 +120,18 @@ impl Control {
         Self {
             contact_points: config.contact_points.clone(),
             timeout: config.control_timeout,
-            agreement_timeout: config.schema_agreement_timeout,
             state: State::Idle {
                 retry_at: Some(Instant::default()),
             },
             candidates: VecDeque::new(),
+            seen: Vec::new(),
+            names_left: false,
+            lost: None,
             errors: Vec::new(),
             backoff: Backoff::new(config.reconnect_delay_min, config.reconnect_delay_max),
             refresh: None,
             refresh_at: None,
             generation: 0,
-            agreement_deadline: None,
             requests: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -141,31 +145,34 @@ impl Control {
         self.events.pop_front()
     }
 
-    /// Begins a round: the nodes in `known` first, then the contact points.
-    fn begin_round(&mut self, known: &[SocketAddr]) {
+    /// Begins a round: the nodes in `known` first, then the contact points that are addresses, then those
+    /// that are names.
+    fn begin_round(&mut self, now: Instant, known: &[SocketAddr], rng: &mut Rng) {
         self.errors.clear();
-        self.candidates = known.iter().copied().collect();
-        let mut names = 0;
-        for point in &self.contact_points {
-            match point {
-                ContactPoint::Address(address) => {
-                    if !self.candidates.contains(address) {
-                        self.candidates.push_back(*address);
-                    }
-                }
-                ContactPoint::Name { host, port } => {
-                    self.requests.push_back(ControlRequest::Resolve {
-                        host: host.clone(),
-                        port: *port,
-                    });
-                    names += 1;
-                }
+        self.seen.clear();
+        self.names_left = true;
+        let lost = self.lost.take();
+        known
+            .iter()
+            .filter(|&&address| Some(address) != lost)
+            .for_each(|&address| self.add_candidate(address));
+        for at in 0..self.contact_points.len() {
+            if let ContactPoint::Address(address) = self.contact_points[at]
+                && Some(address) != lost
+            {
+                self.add_candidate(address);
             }
         }
-        if names > 0 {
-            self.state = State::Resolving { outstanding: names };
-        } else {
-            self.state = State::Idle { retry_at: None };
+        if let Some(lost) = lost {
+            self.add_candidate(lost);
+        }
+        self.try_next(now, rng);
+    }
+
+    fn add_candidate(&mut self, address: SocketAddr) {
+        if !self.seen.contains(&address) {
+            self.seen.push(address);
+            self.candidates.push_back(address);
         }
     }
 
@@ -183,13 +190,13 @@ impl Control {
         *outstanding -= 1;
         let done = *outstanding == 0;
         match result {
-            Ok(addresses) => {
-                for address in addresses {
-                    if !self.candidates.contains(&address) {
-                        self.candidates.push_back(address);
-                    }
-                }
+            Ok(addresses) if addresses.is_empty() => {
+                let why = "the name resolves to no address".to_owned();
+                self.errors.push((host.to_owned(), why));
             }
+            Ok(addresses) => addresses
+                .into_iter()
+                .for_each(|address| self.add_candidate(address)),
             Err(why) => self.errors.push((host.to_owned(), why)),
         }
         if done {
@@ -204,13 +211,28 @@ impl Control {
                 conn: None,
             };
             self.requests.push_back(ControlRequest::Connect { address });
+            return;
+        }
+        let mut outstanding = 0;
+        if std::mem::take(&mut self.names_left) {
+            for point in &self.contact_points {
+                if let ContactPoint::Name { host, port } = point {
+                    let (host, port) = (host.clone(), *port);
+                    self.requests
+                        .push_back(ControlRequest::Resolve { host, port });
+                    outstanding += 1;
+                }
+            }
+        }
+        self.state = if outstanding > 0 {
+            State::Resolving { outstanding }
         } else {
             self.events
                 .push_back(ControlEvent::Unreachable(self.errors.clone()));
-            self.state = State::Idle {
+            State::Idle {
                 retry_at: Some(now + self.backoff.fail(rng)),
-            };
-        }
+            }
+        };
     }
 
     /// The engine has given the attempt a connection.
@@ -225,8 +247,11 @@ impl Control {
         let State::Connecting { address, .. } = self.state else {
             return;
         };
-        self.state = State::Up { address, conn };
-        self.backoff.succeed();
+        self.state = State::Up {
+            address,
+            conn,
+            proven: false,
+        };
         // REGISTER goes first, so that no change between reading and listening is missed.
         self.send(
             conn,
@@ -275,16 +300,9 @@ impl Control {
         self.generation + 1
     }
 
-    /// A refresh after DDL: done when all nodes agree on the schema.
-    pub(crate) fn refresh_after_ddl(&mut self, now: Instant) -> u64 {
-        self.agreement_deadline = Some(now + self.agreement_timeout);
-        self.schedule_refresh(now, Duration::ZERO)
-    }
-
     /// An answer on the control connection.
     pub(crate) fn handle_response(
         &mut self,
-        now: Instant,
         token: u64,
         response: &Response<'_>,
     ) -> Result<(), ConnectionError> {
@@ -307,31 +325,25 @@ impl Control {
         if refresh.outstanding == 0
             && let Some(refresh) = self.refresh.take()
         {
-            self.finish_refresh(now, refresh.snapshot)?;
+            self.finish_refresh(refresh.snapshot)?;
         }
         Ok(())
     }
 
-    fn finish_refresh(&mut self, now: Instant, snapshot: Snapshot) -> Result<(), ConnectionError> {
+    fn finish_refresh(&mut self, mut snapshot: Snapshot) -> Result<(), ConnectionError> {
+        snapshot.drop_repeated_nodes();
         if snapshot.nodes.is_empty() {
             return Err(ConnectionError::Protocol(
                 "system.local describes no usable node".to_owned(),
             ));
         }
-        let mut settled = true;
-        if let Some(deadline) = self.agreement_deadline {
-            settled = snapshot.schema_agrees() || now >= deadline;
-            if settled {
-                self.agreement_deadline = None;
-            } else {
-                self.schedule_refresh(now, AGREEMENT_INTERVAL);
-            }
+        if let State::Up { proven, .. } = &mut self.state {
+            *proven = true;
+            self.backoff.succeed();
         }
-        let generation = self.generation;
         self.events.push_back(ControlEvent::Refreshed {
             snapshot: Box::new(snapshot),
-            generation,
-            settled,
+            generation: self.generation,
         });
         Ok(())
     }
@@ -370,12 +382,17 @@ impl Control {
     pub(crate) fn handle_lost(&mut self, now: Instant, error: &ConnectionError, rng: &mut Rng) {
         self.refresh = None;
         match self.state {
-            State::Connecting { address, .. } => {
+            State::Connecting { address, .. }
+            | State::Up {
+                address,
+                proven: false,
+                ..
+            } => {
                 self.errors.push((address.to_string(), error.to_string()));
                 self.try_next(now, rng);
             }
             State::Up { address, .. } => {
-                self.errors.push((address.to_string(), error.to_string()));
+                self.lost = Some(address);
                 // Soon, and as a new round: other nodes are known by now.
                 self.state = State::Idle {
                     retry_at: Some(now + self.backoff.fail(rng)),
@@ -394,10 +411,7 @@ impl Control {
     ) {
         match self.state {
             State::Idle { retry_at: Some(at) } if now >= at => {
-                self.begin_round(&known());
-                if matches!(self.state, State::Idle { .. }) {
-                    self.try_next(now, rng);
-                }
+                self.begin_round(now, &known(), rng);
             }
             State::Up { conn, .. } => {
                 if self.refresh.as_ref().is_some_and(|r| now >= r.deadline) {

@@ -16,7 +16,8 @@ use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
 pub(crate) use self::node::{Node, NodeKey};
-use self::topology::{NodeInfo, Snapshot};
+use self::topology::NodeInfo;
+pub(crate) use self::topology::Snapshot;
 use crate::config::Config;
 use crate::pool::Pool;
 use crate::request::Coordinator;
@@ -60,14 +61,6 @@ pub struct ClusterView {
     pub keyspaces: Vec<KeyspaceView>,
 }
 
-/// What a refresh changed.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) added: Vec<NodeKey>,
-    /// Nodes that are gone, with what must be closed.
-    pub(crate) removed: Vec<Node>,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
     nodes: Slab<Node>,
@@ -93,38 +86,37 @@ impl Cluster {
         }
     }
 
-    /// Takes over what a refresh has read.
-    pub(crate) fn apply(&mut self, config: &Config, snapshot: &Snapshot) -> Changes {
-        let mut changes = Changes::default();
+    /// Takes over what a refresh has read. Returns the nodes that are gone: they take no requests from now
+    /// on, and keep their keys (so that these are not reused) until [`Self::remove`].
+    #[must_use]
+    pub(crate) fn apply(&mut self, config: &Config, snapshot: &Snapshot) -> Vec<NodeKey> {
         if self.local_datacenter.is_none() {
             self.local_datacenter = snapshot.nodes.first().map(|n| n.datacenter.clone());
         }
         let gone: Vec<NodeKey> = self
-            .by_host_id
-            .iter()
-            .filter(|&(id, &key)| {
-                let same = |n: &NodeInfo| {
-                    n.host_id == *id && n.address == self.nodes[key.0 as usize].coordinator.address
-                };
+            .nodes()
+            .filter(|(_, node)| {
+                let Coordinator { address, host_id } = *node.coordinator;
+                let same = |n: &NodeInfo| n.host_id == host_id && n.address == address;
                 !snapshot.nodes.iter().any(same)
             })
-            .map(|(_, &key)| key)
+            .map(|(key, _)| key)
             .collect();
-        for key in gone {
-            let node = self.nodes.remove(key.0 as usize);
-            self.by_host_id.remove(&node.coordinator.host_id);
-            changes.removed.push(node);
-        }
+        self.by_host_id.retain(|_, key| !gone.contains(key));
         for info in &snapshot.nodes {
             if !self.by_host_id.contains_key(&info.host_id) {
                 let key = NodeKey(self.nodes.insert(new_node(config, info)) as u32);
                 self.by_host_id.insert(info.host_id, key);
-                changes.added.push(key);
             }
         }
         self.rebuild_replicas(snapshot);
         self.view = Arc::new(self.make_view(snapshot));
-        changes
+        gone
+    }
+
+    /// Forgets a node that [`Self::apply`] has told to be gone.
+    pub(crate) fn remove(&mut self, key: NodeKey) {
+        self.nodes.try_remove(key.0 as usize);
     }
 
     fn rebuild_replicas(&mut self, snapshot: &Snapshot) {
@@ -193,7 +185,10 @@ impl Cluster {
                     .map(|((_, table), columns)| (table.clone(), columns.clone()))
                     .collect(),
             });
-        let nodes = self.nodes.iter().map(|(_, node)| NodeView {
+        let current = |(key, node): &(NodeKey, &Node)| {
+            self.by_host_id(node.coordinator.host_id) == Some(*key)
+        };
+        let nodes = self.nodes().filter(current).map(|(_, node)| NodeView {
             host_id: node.coordinator.host_id,
             address: node.coordinator.address,
             datacenter: node.datacenter.clone(),

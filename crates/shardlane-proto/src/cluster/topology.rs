@@ -1,6 +1,6 @@
 //! What the control connection reads: nodes, tokens, keyspaces, partition keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use shardlane_routing::{HostId, Token};
@@ -125,9 +125,19 @@ impl Snapshot {
         }
     }
 
-    /// Whether all nodes that say so report one schema version.
-    pub(crate) fn schema_agrees(&self) -> bool {
-        let mut versions = self.nodes.iter().filter_map(|n| n.schema_version);
+    /// Keeps the first entry of each host id: a node may be its own peer under a second address.
+    pub(crate) fn drop_repeated_nodes(&mut self) {
+        let mut seen = HashSet::new();
+        self.nodes.retain(|node| seen.insert(node.host_id));
+    }
+
+    /// Whether all nodes that say so, and that `counts` holds for, report one schema version.
+    pub(crate) fn schema_agrees(&self, counts: impl Fn(HostId) -> bool) -> bool {
+        let mut versions = self
+            .nodes
+            .iter()
+            .filter(|n| counts(n.host_id))
+            .filter_map(|n| n.schema_version);
         let first = versions.next();
         versions.all(|v| Some(v) == first)
     }

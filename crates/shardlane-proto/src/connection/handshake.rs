@@ -22,6 +22,10 @@ pub(crate) struct Session {
 }
 
 #[derive(Debug)]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "each state is named for what it awaits"
+)]
 pub(crate) enum Handshake {
     AwaitSupported,
     AwaitReady(Session),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(crate) struct KeyspaceState {
     current: Option<Arc<str>>,
     switching_to: Option<Arc<str>>,
-    /// Unanswered requests that depend on `current`.
+    /// Unanswered requests that depend on `current`, those just admitted included.
     dependents: usize,
     waiting: VecDeque<(u64, Arc<str>)>,
 }
@@ -48,7 +48,7 @@ impl KeyspaceState {
         self.switching_to.clone()
     }
 
-    /// USE was refused, or could not be sent: those who wanted that keyspace.
+    /// USE was refused: those who wanted that keyspace.
     pub(crate) fn refused(&mut self) -> Vec<u64> {
         let Some(keyspace) = self.switching_to.take() else {
             return Vec::new();
@@ -59,16 +59,23 @@ impl KeyspaceState {
         refused.into_iter().map(|(token, _)| token).collect()
     }
 
-    /// The server says that the connection is in `keyspace` now.
-    pub(crate) fn switched(&mut self, keyspace: &str) {
-        self.switching_to = None;
-        self.current = Some(keyspace.into());
+    /// USE succeeded. The name is the one we asked for: a server that spells it otherwise must not make
+    /// us ask again and again.
+    pub(crate) fn switched(&mut self) {
+        self.current = self.switching_to.take();
     }
 
-    /// The next request that waited and may go now.
+    /// The application has sent a USE of its own: where the connection is now is not for us to guess.
+    pub(crate) fn forget_current(&mut self) {
+        self.current = None;
+    }
+
+    /// The next request that waited and may go now. It counts as a dependent from here on, so that no
+    /// switch comes between its admission and its sending.
     pub(crate) fn pop_admitted(&mut self) -> Option<u64> {
         let (_, wanted) = self.waiting.front()?;
         if self.switching_to.is_none() && self.current.as_ref() == Some(wanted) {
+            self.sent();
             return self.waiting.pop_front().map(|(token, _)| token);
         }
         None
@@ -76,6 +83,10 @@ impl KeyspaceState {
 
     pub(crate) fn forget(&mut self, token: u64) {
         self.waiting.retain(|&(t, _)| t != token);
+    }
+
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(crate) fn waiting_tokens(&self) -> impl Iterator<Item = u64> + '_ {

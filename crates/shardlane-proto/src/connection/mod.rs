@@ -13,7 +13,7 @@ mod streams;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use shardlane_wire::error::{ErrorBody, ErrorDetail};
+use shardlane_wire::error::ErrorBody;
 use shardlane_wire::request::Query;
 use shardlane_wire::{
     Compression, Consistency, Dialect, Direction, Event, Flags, Frame, FrameHeader, FrameParser,
@@ -44,7 +44,8 @@ pub(crate) enum ConnEvent {
         flags: u8,
         body: Vec<u8>,
     },
-    /// The keyspace that this request waited for is in use: send it now.
+    /// The keyspace that this request waited for is in use: answer with [`Connection::send_admitted`], or
+    /// with [`Connection::decline`] if it has gone away.
     KeyspaceReady {
         token: u64,
     },
@@ -285,21 +286,51 @@ impl Connection {
         if let Some(keyspace) = keyspace
             && !self.keyspace.admits(keyspace)
         {
+            if self.keyspace.waiting_count() >= self.config.in_flight_per_connection_max {
+                return Err(Busy);
+            }
             self.keyspace.wait(token, keyspace.clone());
             self.continue_keyspace();
             return Ok(Sent::AwaitingKeyspace);
         }
-        let owner = Owner::Request {
-            token,
-            in_keyspace: keyspace.is_some(),
-        };
-        let stream = self.streams.take(owner).ok_or(Busy)?;
+        let (stream, position) = self.send_now(token, opcode, flags, body, keyspace.is_some())?;
         if keyspace.is_some() {
             self.keyspace.sent();
         }
+        Ok(Sent::OnStream { stream, position })
+    }
+
+    /// Sends the request that `KeyspaceReady` named; says on which stream and from which position on.
+    pub(crate) fn send_admitted(
+        &mut self,
+        token: u64,
+        opcode: Opcode,
+        flags: u8,
+        body: &[u8],
+    ) -> Result<(u16, u64), Busy> {
+        self.send_now(token, opcode, flags, body, true)
+            .inspect_err(|_| self.decline())
+    }
+
+    /// The request that `KeyspaceReady` named is not sent after all.
+    pub(crate) fn decline(&mut self) {
+        self.keyspace.answered();
+        self.continue_keyspace();
+    }
+
+    fn send_now(
+        &mut self,
+        token: u64,
+        opcode: Opcode,
+        flags: u8,
+        body: &[u8],
+        in_keyspace: bool,
+    ) -> Result<(u16, u64), Busy> {
+        let owner = Owner::Request { token, in_keyspace };
+        let stream = self.streams.take(owner).ok_or(Busy)?;
         let position = self.written + self.unsent().len() as u64;
         self.write_frame(stream, opcode, flags, body);
-        Ok(Sent::OnStream { stream, position })
+        Ok((stream, position))
     }
 
     /// Nobody waits any longer for the request on `stream`, or for the one that awaits its keyspace.
@@ -395,11 +426,19 @@ impl Connection {
         self.written > position
     }
 
-    /// Tokens of all requests that have no answer yet, those that await a keyspace included.
+    /// Tokens of all requests that have no answer yet: on a stream, waiting for a keyspace, or with an
+    /// event that nobody has polled.
     pub(crate) fn unanswered(&self) -> Vec<u64> {
+        let unpolled = self.events.iter().filter_map(|event| match event {
+            ConnEvent::Response { token, .. }
+            | ConnEvent::KeyspaceReady { token }
+            | ConnEvent::KeyspaceRefused { token, .. } => Some(*token),
+            ConnEvent::Established(_) | ConnEvent::Server(_) => None,
+        });
         self.streams
             .waiting_tokens()
             .chain(self.keyspace.waiting_tokens())
+            .chain(unpolled)
             .collect()
     }
 
@@ -422,13 +461,11 @@ impl Connection {
         Ok(())
     }
 
-    fn send_internal(&mut self, owner: Owner, opcode: Opcode, body: &[u8]) -> bool {
-        match self.streams.take(owner) {
-            Some(stream) => {
-                self.write_frame(stream, opcode, 0, body);
-                true
-            }
-            None => false,
+    /// Without a free stream nothing is sent, and none is missed: USE has looked before, and of a
+    /// keepalive's purpose the requests in flight take care.
+    fn send_internal(&mut self, owner: Owner, opcode: Opcode, body: &[u8]) {
+        if let Some(stream) = self.streams.take(owner) {
+            self.write_frame(stream, opcode, 0, body);
         }
     }
 
@@ -458,10 +495,10 @@ impl Connection {
         const SET_KEYSPACE: [u8; 4] = [0, 0, 0, 3];
         if opcode == Opcode::Result
             && (flags != 0 || body.starts_with(&SET_KEYSPACE))
-            && let Ok(Response::Result(ResultBody::SetKeyspace(keyspace))) =
+            && let Ok(Response::Result(ResultBody::SetKeyspace(_))) =
                 self.decode(flags, opcode, body)
         {
-            self.keyspace.switched(keyspace);
+            self.keyspace.forget_current();
         }
     }
 
@@ -472,7 +509,7 @@ impl Connection {
         body: &[u8],
     ) -> Result<(), ConnectionError> {
         match self.decode(flags, opcode, body)? {
-            Response::Result(ResultBody::SetKeyspace(keyspace)) => self.keyspace.switched(keyspace),
+            Response::Result(ResultBody::SetKeyspace(_)) => self.keyspace.switched(),
             Response::Error(error) => {
                 for token in self.keyspace.refused() {
                     self.events.push_back(ConnEvent::KeyspaceRefused {
@@ -495,23 +532,15 @@ impl Connection {
         while let Some(token) = self.keyspace.pop_admitted() {
             self.events.push_back(ConnEvent::KeyspaceReady { token });
         }
-        if let Some(keyspace) = self.keyspace.begin_switch() {
+        // Without a free stream it waits for the next answer, which frees one.
+        if self.streams.has_free()
+            && let Some(keyspace) = self.keyspace.begin_switch()
+        {
             let query = format!("USE \"{}\"", keyspace.replace('"', "\"\""));
             let mut body = Vec::new();
-            let request = Request::Query(plain_query(&query));
-            let encoded = request.encode(self.dialect, &mut body).is_ok();
-            if !encoded || !self.send_internal(Owner::UseKeyspace, Opcode::Query, &body) {
-                let error = ErrorBody::new(
-                    "no stream id is free to change the keyspace",
-                    ErrorDetail::Overloaded,
-                );
-                for token in self.keyspace.refused() {
-                    self.events.push_back(ConnEvent::KeyspaceRefused {
-                        token,
-                        error: error.clone(),
-                    });
-                }
-            }
+            // Only texts over 2 GiB fail to encode.
+            let _ = Request::Query(plain_query(&query)).encode(self.dialect, &mut body);
+            self.send_internal(Owner::UseKeyspace, Opcode::Query, &body);
         }
     }
 }

@@ -140,6 +140,10 @@ impl Streams {
         self.orphan_count
     }
 
+    pub(crate) fn has_free(&self) -> bool {
+        self.taken < self.max
+    }
+
     /// Streams taken, orphans included.
     pub(crate) const fn in_flight(&self) -> usize {
         self.taken

@@ -165,7 +165,7 @@ impl<C> Engine<C> {
     ) {
         self.control
             .handle_resolved(now, host, result, &mut self.rng);
-        self.pump(now);
+        self.follow_up(now);
     }
 
     /// TCP is up. `local_port`: where it comes from.
@@ -202,7 +202,7 @@ impl<C> Engine<C> {
             ConnectFailure::Failed(why) => ConnectionError::Connect(why),
         };
         self.drop_connection(now, conn, &error);
-        self.pump(now);
+        self.follow_up(now);
     }
 
     /// Bytes came from the server.
@@ -211,25 +211,24 @@ impl<C> Engine<C> {
             return;
         };
         let result = entry.machine.handle_bytes(now, bytes);
-        self.handle_events(now, conn);
+        // What was understood before an error counts.
+        let result = self.handle_events(now, conn).and(result);
         if let Err(error) = result {
             self.drop_connection(now, conn, &error);
         } else {
             self.mark_dirty(conn);
         }
-        self.pump(now);
-        self.settle(now);
-        self.finish_if_drained(now);
+        self.follow_up(now);
     }
 
     /// The socket was closed, or failed.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, error: &ConnectionError) {
         self.drop_connection(now, conn, error);
-        self.pump(now);
-        self.settle(now);
+        self.follow_up(now);
     }
 
-    fn handle_events(&mut self, now: Instant, conn: ConnId) {
+    /// Takes the connection's events to whom they concern. An error: the server broke the protocol.
+    fn handle_events(&mut self, now: Instant, conn: ConnId) -> Result<(), ConnectionError> {
         while let Some(entry) = self.connections.get_mut(conn.0 as usize) {
             let Some(event) = entry.machine.poll_event() else {
                 break;
@@ -251,7 +250,7 @@ impl<C> Engine<C> {
                     Role::Pool(_),
                 ) => {
                     entry.counters.ended();
-                    self.handle_response(now, conn, RequestKey(token), opcode, flags, body);
+                    self.handle_response(now, conn, RequestKey(token), opcode, flags, body)?;
                 }
                 (
                     ConnEvent::Response {
@@ -263,14 +262,11 @@ impl<C> Engine<C> {
                     Role::Control,
                 ) => {
                     let dialect = entry.machine.dialect();
-                    let result = decode_response(dialect, flags, opcode, &body)
-                        .and_then(|response| self.control.handle_response(now, token, &response));
-                    if let Err(error) = result {
-                        self.drop_connection(now, conn, &error);
-                    }
+                    let response = decode_response(dialect, flags, opcode, &body)?;
+                    self.control.handle_response(token, &response)?;
                 }
                 (ConnEvent::KeyspaceReady { token }, _) => {
-                    self.resend(now, conn, RequestKey(token))
+                    self.send_admitted(now, conn, RequestKey(token));
                 }
                 (ConnEvent::KeyspaceRefused { token, error }, _) => {
                     self.handle_server_error(now, conn, RequestKey(token), error);
@@ -278,6 +274,7 @@ impl<C> Engine<C> {
                 (ConnEvent::Server(event), _) => self.control.handle_event(now, &event),
             }
         }
+        Ok(())
     }
 
     fn join_pool(&mut self, now: Instant, conn: ConnId, key: NodeKey, session: &Session) {

@@ -15,6 +15,7 @@
 
 mod connections;
 mod requests;
+mod schema;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -26,6 +27,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use self::connections::Entry;
+use self::schema::SchemaWaiter;
 use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, NodeKey};
 use crate::config::Config;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
@@ -167,8 +169,7 @@ pub struct Engine<C> {
     deadlines: Deadlines,
     /// PREPAREs under way, by keyspace and frame body.
     prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
-    /// DDL requests that wait for schema agreement, with the refresh that will tell.
-    schema_waiters: Vec<(RequestKey, u64)>,
+    schema_waiters: Vec<SchemaWaiter>,
     ready_waiters: Vec<C>,
     effects: VecDeque<Effect>,
     dirty: VecDeque<ConnId>,
@@ -258,7 +259,8 @@ impl<C> Engine<C> {
         let Life::Draining { until } = self.life else {
             return;
         };
-        if self.requests.is_empty() || now >= until {
+        // What the engine does of its own accord (`prepare_elsewhere`) keeps nobody waiting.
+        if now >= until || self.requests.iter().all(|(_, r)| r.completion.is_none()) {
             self.life = Life::Closed;
             let keys: Vec<RequestKey> = self
                 .requests
@@ -266,7 +268,7 @@ impl<C> Engine<C> {
                 .map(|(i, r)| RequestKey::new(i, r.generation))
                 .collect();
             for key in keys {
-                self.finish(key, Err(RequestErrorKind::Closed));
+                self.finish(now, key, Err(RequestErrorKind::Closed));
             }
             let conns: Vec<ConnId> = self
                 .connections
@@ -280,8 +282,19 @@ impl<C> Engine<C> {
         }
     }
 
+    /// What every `handle_*` ends with: follows up on what it has set going.
+    fn follow_up(&mut self, now: Instant) {
+        self.pump(now);
+        self.fill_pools(now);
+        self.settle(now);
+        self.finish_if_drained(now);
+    }
+
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if matches!(self.life, Life::Closed) {
+            return;
+        }
         while let Some(&Reverse((at, conn))) = self.timers.peek()
             && at <= now
         {
@@ -301,20 +314,21 @@ impl<C> Engine<C> {
         for key in expired {
             self.expire(now, key);
         }
+        self.expire_schema_waiters(now);
         let cluster = &self.cluster;
         self.control
             .handle_timeout(now, || cluster.addresses_to_try(), &mut self.rng);
-        self.pump(now);
         if self.pool_timer.is_some_and(|at| at <= now) {
             self.fill = true;
         }
-        self.fill_pools(now);
-        self.settle(now);
-        self.finish_if_drained(now);
+        self.follow_up(now);
     }
 
     /// When to call [`Self::handle_timeout`] at the latest; `None`: nothing is due.
     pub fn next_timeout(&mut self) -> Option<Instant> {
+        if matches!(self.life, Life::Closed) {
+            return None;
+        }
         let requests = &self.requests;
         let live = |key: RequestKey| {
             requests
@@ -331,14 +345,17 @@ impl<C> Engine<C> {
             self.deadlines.next(live),
             self.control.next_timeout(),
             self.pool_timer,
+            self.schema_waiters.iter().map(|w| w.deadline).min(),
             life,
+            // A connection was given up between two turns: at once.
+            self.fill.then(Instant::default),
         ];
         all.into_iter().flatten().min()
     }
 
-    /// Moves control's requests and events along, and starts what pools want.
+    /// Moves control's requests and events along.
     fn pump(&mut self, now: Instant) {
-        loop {
+        while !matches!(self.life, Life::Closed) {
             if let Some(request) = self.control.poll_request() {
                 self.serve_control(now, request);
             } else if let Some(event) = self.control.poll_event() {
@@ -347,9 +364,6 @@ impl<C> Engine<C> {
                 break;
             }
         }
-        if self.fill {
-            self.fill_pools(now);
-        }
     }
 
     fn handle_control_event(&mut self, now: Instant, event: ControlEvent) {
@@ -357,13 +371,18 @@ impl<C> Engine<C> {
             ControlEvent::Refreshed {
                 snapshot,
                 generation,
-                settled,
             } => {
-                let changes = self.cluster.apply(&self.config, &snapshot);
-                for mut node in changes.removed {
-                    for conn in node.pool.drain() {
-                        self.drop_connection(now, conn, &ConnectionError::Closed);
-                    }
+                let gone = self.cluster.apply(&self.config, &snapshot);
+                let mut conns = Vec::new();
+                for &key in &gone {
+                    let node = self.cluster.node_mut(key);
+                    conns.extend(node.into_iter().flat_map(|n| n.pool.drain()));
+                }
+                for conn in conns {
+                    self.drop_connection(now, conn, &ConnectionError::Closed);
+                }
+                for key in gone {
+                    self.cluster.remove(key);
                 }
                 self.fill = true;
                 self.changed = true;
@@ -372,9 +391,7 @@ impl<C> Engine<C> {
                         until: now + self.config.pool_wait,
                     };
                 }
-                if settled {
-                    self.finish_schema_waiters(generation);
-                }
+                self.serve_schema_waiters(now, &snapshot, generation);
             }
             ControlEvent::Unreachable(errors) => {
                 if matches!(self.life, Life::Starting) {
@@ -408,7 +425,7 @@ impl<C> Engine<C> {
     /// Ends the wait for pools if they are as full as they get.
     fn settle(&mut self, now: Instant) {
         if let Life::Filling { until } = self.life {
-            let settled = self.cluster.nodes().all(|(_, n)| n.pool.is_settled());
+            let settled = self.cluster.nodes().all(|(_, n)| n.pool.is_settled(now));
             let usable = self.cluster.usable().next().is_some();
             if (settled && usable) || now >= until {
                 self.life = Life::Running;
@@ -427,11 +444,15 @@ impl<C> Engine<C> {
 
     /// The next connection with bytes to write; each appears once until it is polled.
     pub fn poll_dirty(&mut self) -> Option<ConnId> {
-        let conn = self.dirty.pop_front()?;
-        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
-            entry.dirty = false;
+        while let Some(conn) = self.dirty.pop_front() {
+            // Gone, or a namesake that has nothing to write: passed over.
+            if let Some(entry) = self.connections.get_mut(conn.0 as usize)
+                && std::mem::take(&mut entry.dirty)
+            {
+                return Some(conn);
+            }
         }
-        Some(conn)
+        None
     }
 
     /// Bytes that `conn` wants to write next.

@@ -19,14 +19,11 @@ use crate::time::Instant;
 /// A node may forget a statement again while we prepare it (its cache is too small): give up then.
 const REPREPARE_MAX: u8 = 3;
 
-/// What the shell wants back, with how the request ended.
-type Finished<C> = (C, Outcome);
-
 impl<C> Engine<C> {
     /// Takes a request. It ends with exactly one completion, whatever happens.
     ///
-    /// The key is for [`Self::cancel`]. A PREPARE that is under way already is not sent twice: the second
-    /// asker shares the answer, and gets [`RequestKey::NONE`].
+    /// The key is for [`Self::cancel`]. A PREPARE that is under way already is not sent twice: all who ask
+    /// for it share the answer, each with its own deadline.
     pub fn submit(&mut self, now: Instant, spec: RequestSpec, completion: C) -> RequestKey {
         if matches!(self.life, Life::Draining { .. } | Life::Closed) {
             self.completions.push((
@@ -35,28 +32,37 @@ impl<C> Engine<C> {
             ));
             return RequestKey::NONE;
         }
-        if spec.opcode == Opcode::Prepare && spec.node.is_none() {
-            let identity = (spec.keyspace.clone(), spec.body.clone());
-            if let Some(&key) = self.prepares.get(&identity)
-                && let Some(leader) = self.request(key)
-            {
-                leader.followers.push(completion);
-                return RequestKey::NONE;
-            }
-            let key = self.begin(now, spec, Some(completion));
-            if self.request(key).is_some() {
-                self.prepares.insert(identity, key);
-            }
-            return key;
+        if is_shared(&spec) {
+            self.submit_shared(now, spec, completion)
+        } else {
+            self.begin(now, spec, Some(completion))
         }
-        self.begin(now, spec, Some(completion))
+    }
+
+    fn submit_shared(&mut self, now: Instant, spec: RequestSpec, completion: C) -> RequestKey {
+        let identity = (spec.keyspace.clone(), spec.body.clone());
+        let leader = self.prepares.get(&identity).copied();
+        let key = self.insert(now, spec, Some(completion));
+        if let Some(leader) = leader.and_then(|leader| self.request(leader)) {
+            leader.followers.push(key);
+            self.requests[key.index()].phase = Phase::Following;
+        } else {
+            self.prepares.insert(identity, key);
+            self.start(now, key);
+        }
+        key
     }
 
     fn begin(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
+        let key = self.insert(now, spec, completion);
+        self.start(now, key);
+        key
+    }
+
+    fn insert(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
         // All ones in the upper half would make RequestKey::NONE.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;
-        let first = QueryPlan::first(&mut self.cluster, &spec, &mut self.rng);
         let timeout = spec.timeout;
         let index = self.requests.insert(Request {
             generation,
@@ -72,11 +78,15 @@ impl<C> Engine<C> {
         if let Some(timeout) = timeout {
             self.deadlines.push(now, timeout, key);
         }
-        match first {
-            Some(node) => self.attempt(now, key, node),
-            None => self.finish(key, Err(RequestErrorKind::NoNodeAvailable)),
-        }
         key
+    }
+
+    fn start(&mut self, now: Instant, key: RequestKey) {
+        let spec = &self.requests[key.index()].spec;
+        match QueryPlan::first(&mut self.cluster, spec, &mut self.rng) {
+            Some(node) => self.attempt(now, key, node),
+            None => self.finish(now, key, Err(RequestErrorKind::NoNodeAvailable)),
+        }
     }
 
     /// Tries `node`, and others after it, until the request is on its way or over.
@@ -120,65 +130,70 @@ impl<C> Engine<C> {
     }
 
     /// The keyspace that the request waited for is in use.
-    pub(super) fn resend(&mut self, now: Instant, conn: ConnId, key: RequestKey) {
+    pub(super) fn send_admitted(&mut self, now: Instant, conn: ConnId, key: RequestKey) {
+        let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
+            return;
+        };
         let Some(request) = self
             .requests
             .get_mut(key.index())
             .filter(|r| r.generation == key.generation())
         else {
+            entry.machine.decline();
             return;
         };
-        let (reprepare, body);
-        let (opcode, flags, body, keyspace) = match &request.phase {
+        let (machine, spec) = (&mut entry.machine, &request.spec);
+        let sent = match &request.phase {
             Phase::Repreparing { prepared, .. } => {
-                reprepare = prepared.clone();
-                body = prepare_body(&reprepare);
-                (Opcode::Prepare, 0, &body[..], reprepare.keyspace.as_ref())
+                let body = prepare_body(prepared);
+                machine.send_admitted(key.to_bits(), Opcode::Prepare, 0, &body)
             }
-            _ => {
-                let spec = &request.spec;
-                (
-                    spec.opcode,
-                    spec.flags,
-                    &spec.body[..],
-                    spec.keyspace.as_ref(),
-                )
-            }
+            _ => machine.send_admitted(key.to_bits(), spec.opcode, spec.flags, &spec.body),
         };
+        let Ok((stream, position)) = sent else {
+            self.fail_attempt(now, conn, key, AttemptFailure::Busy);
+            return;
+        };
+        entry.counters.started();
+        request.phase = match std::mem::replace(&mut request.phase, Phase::Idle) {
+            Phase::Repreparing { prepared, .. } => Phase::Repreparing {
+                conn,
+                stream: Some(stream),
+                prepared,
+            },
+            _ => Phase::Sent {
+                conn,
+                stream,
+                position,
+            },
+        };
+        self.mark_dirty(conn);
+    }
+
+    /// Sends the request's own frame on `conn` again, where its statement has just been prepared.
+    fn resend(&mut self, now: Instant, conn: ConnId, key: RequestKey) {
+        let request = &mut self.requests[key.index()];
+        let spec = &request.spec;
+        request.phase = Phase::Idle;
         match put(
             &mut self.connections,
             conn,
             key,
-            opcode,
-            flags,
-            body,
-            keyspace,
+            spec.opcode,
+            spec.flags,
+            &spec.body,
+            spec.keyspace.as_ref(),
         ) {
-            Ok(Phase::Sent {
-                conn,
-                stream,
-                position,
-            }) => {
-                request.phase = match std::mem::replace(&mut request.phase, Phase::Idle) {
-                    Phase::Repreparing { prepared, .. } => Phase::Repreparing {
-                        conn,
-                        stream: Some(stream),
-                        prepared,
-                    },
-                    _ => Phase::Sent {
-                        conn,
-                        stream,
-                        position,
-                    },
-                };
+            Ok(phase) => {
+                request.phase = phase;
                 self.mark_dirty(conn);
             }
-            Ok(_) => {}
             Err(failure) => self.fail_attempt(now, conn, key, failure),
         }
     }
 
-    /// A response to the request's own frame, or to the PREPARE sent on its behalf.
+    /// A response to the request's own frame, or to the PREPARE sent on its behalf. An error: the server
+    /// broke the protocol, and the connection is of no more use.
     pub(super) fn handle_response(
         &mut self,
         now: Instant,
@@ -187,9 +202,9 @@ impl<C> Engine<C> {
         opcode: Opcode,
         flags: u8,
         body: Vec<u8>,
-    ) {
+    ) -> Result<(), ConnectionError> {
         let Some(entry) = self.connections.get(conn.0 as usize) else {
-            return;
+            return Ok(());
         };
         let dialect = entry.machine.dialect();
         let reprepared = match self.request(key) {
@@ -198,48 +213,42 @@ impl<C> Engine<C> {
                 ..
             }) => Some(prepared.clone()),
             Some(_) => None,
-            None => return,
+            None => return Ok(()),
         };
-        if opcode == Opcode::Error {
-            match decode_response(dialect, flags, opcode, &body) {
-                Ok(Response::Error(error)) => self.handle_server_error(now, conn, key, error),
-                Ok(_) => {}
-                Err(error) => self.fail_attempt(
-                    now,
-                    conn,
-                    key,
-                    AttemptFailure::Connection {
-                        error,
-                        written: true,
-                    },
-                ),
-            }
-        } else if let Some(prepared) = reprepared {
-            let same_id = matches!(
-                decode_response(dialect, flags, opcode, &body),
-                Ok(Response::Result(ResultBody::Prepared(p))) if *p.id == *prepared.id
-            );
-            if same_id {
-                if let Some(request) = self.request(key) {
-                    request.phase = Phase::Idle;
-                }
-                self.resend(now, conn, key);
-            } else {
-                self.finish(key, Err(RequestErrorKind::PreparedIdChanged));
-            }
-        } else {
-            self.succeed(now, conn, key, dialect, opcode, flags, body);
+        if opcode == Opcode::Result && reprepared.is_none() {
+            self.succeed(now, conn, key, dialect, flags, body);
+            return Ok(());
         }
+        let error = match (decode_response(dialect, flags, opcode, &body), reprepared) {
+            (Ok(Response::Error(error)), _) => {
+                self.handle_server_error(now, conn, key, error);
+                return Ok(());
+            }
+            (Ok(Response::Result(ResultBody::Prepared(now_prepared))), Some(prepared)) => {
+                if *now_prepared.id == *prepared.id {
+                    self.resend(now, conn, key);
+                } else {
+                    self.finish(now, key, Err(RequestErrorKind::PreparedIdChanged));
+                }
+                return Ok(());
+            }
+            (Ok(_), _) => ConnectionError::Protocol(format!("{opcode} as the answer to a request")),
+            (Err(error), _) => error,
+        };
+        let failure = AttemptFailure::Connection {
+            error: error.clone(),
+            written: true,
+        };
+        self.fail_attempt(now, conn, key, failure);
+        Err(error)
     }
 
-    #[allow(clippy::too_many_arguments)] // one call site; a struct for it would only rename them
     fn succeed(
         &mut self,
         now: Instant,
         conn: ConnId,
         key: RequestKey,
         dialect: Dialect,
-        opcode: Opcode,
         flags: u8,
         body: Vec<u8>,
     ) {
@@ -255,7 +264,7 @@ impl<C> Engine<C> {
         let failed_attempts = std::mem::take(&mut request.attempts);
         let is_prepare = request.spec.opcode == Opcode::Prepare && request.completion.is_some();
         let answer = Answer {
-            opcode,
+            opcode: Opcode::Result,
             flags,
             body,
             coordinator,
@@ -263,17 +272,13 @@ impl<C> Engine<C> {
             failed_attempts,
         };
         if is_schema_change(dialect, &answer) {
-            request.phase = Phase::AwaitingSchema {
-                answer: Box::new(answer),
-            };
-            let generation = self.control.refresh_after_ddl(now);
-            self.schema_waiters.push((key, generation));
+            self.await_schema(now, key, answer);
             return;
         }
         if is_prepare {
             self.prepare_elsewhere(now, key, node);
         }
-        self.finish(key, Ok(answer));
+        self.finish(now, key, Ok(answer));
     }
 
     /// A statement prepared on one node will be executed on others: spare them the UNPREPARED round trip.
@@ -311,10 +316,12 @@ impl<C> Engine<C> {
         key: RequestKey,
         error: ErrorBody,
     ) {
-        if let ErrorDetail::Unprepared { id } = &error.detail
-            && self.reprepare(conn, key, id)
-        {
-            return;
+        if let ErrorDetail::Unprepared { id } = &error.detail {
+            match self.reprepare(conn, key, id) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(failure) => return self.fail_attempt(now, conn, key, failure),
+            }
         }
         if let Some(entry) = self.connections.get(conn.0 as usize) {
             entry.counters.failed();
@@ -322,14 +329,20 @@ impl<C> Engine<C> {
         self.fail_attempt(now, conn, key, AttemptFailure::Server(error));
     }
 
-    /// Sends PREPARE again on the connection whose node has forgotten the statement.
-    fn reprepare(&mut self, conn: ConnId, key: RequestKey, id: &[u8]) -> bool {
+    /// Sends PREPARE again on the connection whose node has forgotten the statement; false: nobody knows
+    /// that statement, or it has been forgotten too often.
+    fn reprepare(
+        &mut self,
+        conn: ConnId,
+        key: RequestKey,
+        id: &[u8],
+    ) -> Result<bool, AttemptFailure> {
         let Some(request) = self
             .requests
             .get_mut(key.index())
             .filter(|r| r.generation == key.generation())
         else {
-            return false;
+            return Ok(false);
         };
         let Some(prepared) = request
             .spec
@@ -337,11 +350,12 @@ impl<C> Engine<C> {
             .find(id)
             .filter(|_| request.reprepared < REPREPARE_MAX)
         else {
-            return false;
+            return Ok(false);
         };
         request.reprepared += 1;
+        request.phase = Phase::Idle;
         let body = prepare_body(&prepared);
-        let put = put(
+        let phase = put(
             &mut self.connections,
             conn,
             key,
@@ -349,11 +363,10 @@ impl<C> Engine<C> {
             0,
             &body,
             prepared.keyspace.as_ref(),
-        );
-        let stream = match put {
-            Ok(Phase::Sent { stream, .. }) => Some(stream),
-            Ok(_) => None,
-            Err(_) => return false,
+        )?;
+        let stream = match phase {
+            Phase::Sent { stream, .. } => Some(stream),
+            _ => None,
         };
         request.phase = Phase::Repreparing {
             conn,
@@ -361,7 +374,7 @@ impl<C> Engine<C> {
             prepared,
         };
         self.mark_dirty(conn);
-        true
+        Ok(true)
     }
 
     pub(super) fn handle_connection_lost(
@@ -380,7 +393,7 @@ impl<C> Engine<C> {
             // What was on the wire was a PREPARE: repeating the request is safe.
             _ => false,
         };
-        if !matches!(request.phase, Phase::Waiting { .. }) {
+        if request.phase.stream().is_some() {
             entry.counters.ended();
         }
         entry.counters.failed();
@@ -414,7 +427,7 @@ impl<C> Engine<C> {
     /// Records a failed attempt and says where the next one goes; `None`: the request is over.
     fn follow(
         &mut self,
-        _now: Instant,
+        now: Instant,
         key: RequestKey,
         node: NodeKey,
         shard: Option<u16>,
@@ -426,12 +439,15 @@ impl<C> Engine<C> {
             .requests
             .get_mut(key.index())
             .filter(|r| r.generation == key.generation())?;
+        let executed = matches!(request.phase, Phase::Sent { .. });
         request.phase = Phase::Idle;
         let failed_before = request.attempts.len();
-        let decision = request
-            .spec
-            .retry
-            .decide(&failure, request.spec.idempotent, failed_before);
+        let refused = |a: &Attempt| matches!(a.failure, AttemptFailure::Server(_));
+        let decision = request.spec.retry.decide(
+            &failure,
+            request.spec.idempotent || !executed,
+            request.attempts.iter().any(refused),
+        );
         if let Some(coordinator) = coordinator {
             let (address, host_id) = (coordinator.address, coordinator.host_id);
             request.attempts.push(Attempt {
@@ -452,35 +468,22 @@ impl<C> Engine<C> {
                     .get_or_insert_with(|| QueryPlan::rest(cluster, &request.spec, node, rng));
                 let next = plan.next();
                 if next.is_none() && failed_before > 0 {
-                    self.finish(key, Err(RequestErrorKind::NoNodeAvailable));
+                    self.finish(now, key, Err(RequestErrorKind::NoNodeAvailable));
                     return None;
                 }
                 next
             }
         };
         if next.is_none() {
-            self.finish(key, Err(RequestErrorKind::Attempt));
+            self.finish(now, key, Err(RequestErrorKind::Attempt));
         }
         next
     }
 
     /// The caller wants no result any more. The stream stays taken until the server has answered.
     pub fn cancel(&mut self, now: Instant, key: RequestKey) {
-        let Some(request) = self.request(key) else {
-            return;
-        };
-        if !request.followers.is_empty() {
-            // Others wait for the same PREPARE: only this asker goes.
-            if let Some(completion) = request.completion.take() {
-                self.completions.push((
-                    completion,
-                    Err(RequestError::bare(RequestErrorKind::Cancelled)),
-                ));
-            }
-            return;
-        }
         self.abandon(now, key);
-        self.finish(key, Err(RequestErrorKind::Cancelled));
+        self.finish(now, key, Err(RequestErrorKind::Cancelled));
         self.finish_if_drained(now);
     }
 
@@ -491,12 +494,16 @@ impl<C> Engine<C> {
         let timeout = request.spec.timeout.unwrap_or_default();
         if let Phase::AwaitingSchema { .. } = request.phase {
             // The statement itself went through.
-            self.finish_awaiting_schema(key);
+            self.finish_awaiting_schema(now, key);
             return;
         }
         let in_flight = matches!(request.phase, Phase::Sent { .. });
         self.abandon(now, key);
-        self.finish(key, Err(RequestErrorKind::Timeout { timeout, in_flight }));
+        self.finish(
+            now,
+            key,
+            Err(RequestErrorKind::Timeout { timeout, in_flight }),
+        );
     }
 
     /// Leaves an orphan on the connection, if the request is on one.
@@ -504,11 +511,9 @@ impl<C> Engine<C> {
         let Some(request) = self.request(key) else {
             return;
         };
-        let (conn, stream) = match request.phase {
-            Phase::Sent { conn, stream, .. } => (conn, Some(stream)),
-            Phase::Waiting { conn } => (conn, None),
-            Phase::Repreparing { conn, stream, .. } => (conn, stream),
-            Phase::Idle | Phase::AwaitingSchema { .. } => return,
+        let stream = request.phase.stream();
+        let Some(conn) = request.phase.conn() else {
+            return;
         };
         request.phase = Phase::Idle;
         let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
@@ -522,51 +527,79 @@ impl<C> Engine<C> {
         }
     }
 
-    pub(super) fn finish_schema_waiters(&mut self, generation: u64) {
-        let waiters = std::mem::take(&mut self.schema_waiters);
-        let (done, waiting): (Vec<_>, Vec<_>) = waiters
-            .into_iter()
-            .partition(|&(_, since)| since <= generation);
-        self.schema_waiters = waiting;
-        for (key, _) in done {
-            self.finish_awaiting_schema(key);
-        }
-    }
-
-    fn finish_awaiting_schema(&mut self, key: RequestKey) {
-        let Some(request) = self.request(key) else {
-            return;
-        };
-        if let Phase::AwaitingSchema { answer } = std::mem::replace(&mut request.phase, Phase::Idle)
-        {
-            self.finish(key, Ok(*answer));
-        }
-    }
-
-    /// Ends a request: its completion, and those of its followers, are due.
-    pub(super) fn finish(&mut self, key: RequestKey, result: Result<Answer, RequestErrorKind>) {
+    /// Ends a request: its completion is due.
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        key: RequestKey,
+        result: Result<Answer, RequestErrorKind>,
+    ) {
         if self.request(key).is_none() {
             return;
         }
-        let request = self.requests.remove(key.index());
-        if request.spec.opcode == Opcode::Prepare && request.spec.node.is_none() {
-            self.prepares
-                .remove(&(request.spec.keyspace, request.spec.body));
-        }
+        let mut request = self.requests.remove(key.index());
+        let next_leader = if is_shared(&request.spec) {
+            self.share(now, key, &mut request, &result)
+        } else {
+            None
+        };
         let outcome: Outcome = result.map_err(|kind| {
             Box::new(RequestError {
                 kind,
                 attempts: request.attempts,
             })
         });
-        for follower in request.followers {
-            let copy: Finished<C> = (follower, outcome.clone());
-            self.completions.push(copy);
-        }
         if let Some(completion) = request.completion {
             self.completions.push((completion, outcome));
         }
+        if let Some(next) = next_leader {
+            self.start(now, next);
+        }
     }
+
+    /// A shared PREPARE ends: its followers end with it. But if only its asker has lost patience, one of
+    /// them takes over, and is to be started.
+    fn share(
+        &mut self,
+        now: Instant,
+        key: RequestKey,
+        leader: &mut Request<C>,
+        result: &Result<Answer, RequestErrorKind>,
+    ) -> Option<RequestKey> {
+        let identity = (
+            leader.spec.keyspace.clone(),
+            std::mem::take(&mut leader.spec.body),
+        );
+        if self.prepares.get(&identity) != Some(&key) {
+            // A follower gave up.
+            return None;
+        }
+        let mut followers = std::mem::take(&mut leader.followers);
+        followers.retain(|&follower| self.request(follower).is_some());
+        if let Err(RequestErrorKind::Timeout { .. } | RequestErrorKind::Cancelled) = result
+            && !followers.is_empty()
+        {
+            let next = followers.remove(0);
+            self.prepares.insert(identity, next);
+            let request = &mut self.requests[next.index()];
+            request.followers = followers;
+            request.phase = Phase::Idle;
+            return Some(next);
+        }
+        self.prepares.remove(&identity);
+        for follower in followers {
+            self.requests[follower.index()]
+                .attempts
+                .clone_from(&leader.attempts);
+            self.finish(now, follower, result.clone());
+        }
+        None
+    }
+}
+
+/// Whether others who ask for the same may share the answer.
+fn is_shared(spec: &RequestSpec) -> bool {
+    spec.opcode == Opcode::Prepare && spec.node.is_none()
 }
 
 /// Hands a frame to a connection; says in which phase that puts the request.

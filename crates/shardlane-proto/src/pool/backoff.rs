@@ -28,12 +28,13 @@ impl Backoff {
         rng.jitter(self.min.saturating_mul(factor).min(self.max))
     }
 
-    pub(crate) const fn succeed(&mut self) {
-        self.failures = 0;
+    /// The longest delay, jitter aside.
+    pub(crate) const fn max(&self) -> Duration {
+        self.max
     }
 
-    pub(crate) const fn is_failing(&self) -> bool {
-        self.failures > 0
+    pub(crate) const fn succeed(&mut self) {
+        self.failures = 0;
     }
 }
 

@@ -184,12 +184,12 @@ impl Pool {
         closes: &mut Vec<ConnId>,
     ) -> Landing {
         let via = self.take_opening(conn).map_or(Via::Normal, |o| o.via);
-        self.backoff.succeed();
         let sharding = sharding.filter(|_| self.limits.awareness != ShardAwareness::Off);
-        self.learn(sharding, closes);
+        let is_news = self.learn(sharding, closes);
         let shard = sharding.map_or(0, |s| s.shard);
         if let Via::ShardAware { shard: wanted, .. } = via
             && wanted != shard
+            && !is_news
         {
             // A NAT rewrote the source port, or something else serves that port.
             self.blocked_until = Some(now + self.limits.block);
@@ -200,7 +200,7 @@ impl Pool {
         } else if self.excess.len() > self.limits.excess_per_shard_max * self.buckets.len() {
             // The server does not spread connections over its shards: start over, more slowly.
             closes.append(&mut self.excess);
-            self.not_before = now + self.backoff.fail(rng);
+            self.back_off(now, rng);
         }
         landing
     }
@@ -224,19 +224,23 @@ impl Pool {
         }
     }
 
-    /// Adopts what the node says of its shards; if that changed, all connections are bucketed anew.
-    fn learn(&mut self, sharding: Option<Sharding>, closes: &mut Vec<ConnId>) {
+    /// Adopts what the node says of its shards; if that is news, earlier connections make way.
+    fn learn(&mut self, sharding: Option<Sharding>, closes: &mut Vec<ConnId>) -> bool {
         let said = sharding.map(|s| (s.sharder, s.shard_aware_port));
         let shape = |s: Option<(Sharder, Option<u16>)>| s.map(|(sharder, _)| sharder);
-        if !self.known || shape(said) != shape(self.sharding) {
+        let is_news = !self.known || shape(said) != shape(self.sharding);
+        if is_news {
             closes.append(&mut self.excess);
             closes.extend(self.buckets.drain(..).flatten());
             let shards = said.map_or(1, |(sharder, _)| usize::from(sharder.nr_shards.get()));
             self.buckets = vec![Vec::new(); shards];
             self.pooled = 0;
             self.known = true;
+            // What was held against the node's former life does not count in this one.
+            self.blocked_until = None;
         }
         self.sharding = said;
+        is_news
     }
 
     /// An attempt ended without a connection.
@@ -244,7 +248,7 @@ impl Pool {
         match self.take_opening(conn).map(|o| o.via) {
             // Fall back to the normal port at once: the port being shut says nothing of the node.
             Some(Via::ShardAware { .. }) => self.blocked_until = Some(now + self.limits.block),
-            Some(Via::Normal) => self.not_before = now + self.backoff.fail(rng),
+            Some(Via::Normal) => self.back_off(now, rng),
             None => {}
         }
     }
@@ -254,24 +258,40 @@ impl Pool {
         self.blocked_until = Some(now + self.limits.block);
     }
 
-    /// A pooled or excess connection is gone.
+    /// A connection is gone. One that the pool has given away already (to be closed) is no loss.
     pub(crate) fn lost(&mut self, now: Instant, conn: ConnId, rng: &mut Rng) {
+        let before = self.pooled + self.excess.len();
         self.excess.retain(|&c| c != conn);
         for bucket in &mut self.buckets {
-            let before = bucket.len();
             bucket.retain(|&c| c != conn);
-            self.pooled -= before - bucket.len();
+        }
+        self.pooled = self.buckets.iter().map(Vec::len).sum();
+        if self.pooled + self.excess.len() == before {
+            return;
         }
         if self.pooled == 0 {
             // Ask the node again what it is: it may come back with other shards or ports.
             self.known = false;
         }
-        self.not_before = self.not_before.max(now + self.backoff.fail(rng));
-        self.backoff.succeed();
+        self.back_off(now, rng);
+    }
+
+    /// Something failed: wait before the next attempt, longer each time until there was quiet for a
+    /// while. A connection that comes up proves nothing, it may be lost again the next moment.
+    fn back_off(&mut self, now: Instant, rng: &mut Rng) {
+        if now < self.not_before {
+            // One cause, many connections: it counts once.
+            return;
+        }
+        if now.since(self.not_before) >= self.backoff.max() {
+            self.backoff.succeed();
+        }
+        self.not_before = now + self.backoff.fail(rng);
     }
 
     /// The node is said to be up: try at once.
     pub(crate) fn wake(&mut self, now: Instant) {
+        self.backoff.succeed();
         self.not_before = self.not_before.min(now);
     }
 
@@ -322,8 +342,8 @@ impl Pool {
     }
 
     /// Whether waiting longer is unlikely to help: full, or in trouble.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.is_full() || (self.backoff.is_failing() && self.opening.is_empty())
+    pub(crate) fn is_settled(&self, now: Instant) -> bool {
+        self.is_full() || (now < self.not_before && self.opening.is_empty())
     }
 
     pub(crate) fn is_opening(&self, conn: ConnId) -> bool {

@@ -4,7 +4,7 @@
 //! expire in the order of submission. So a queue per timeout value is enough: push at the back, look at
 //! the front. Finished requests are skipped when their entry comes up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::engine::RequestKey;
@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    queues: HashMap<Duration, VecDeque<(Instant, RequestKey)>>,
+    queues: BTreeMap<Duration, VecDeque<(Instant, RequestKey)>>,
 }
 
 impl Deadlines {

@@ -15,7 +15,7 @@ pub(crate) use self::deadline::Deadlines;
 pub(crate) use self::plan::QueryPlan;
 pub(crate) use self::retry::Decision;
 pub use self::retry::Retry;
-use crate::engine::ConnId;
+use crate::engine::{ConnId, RequestKey};
 use crate::error::{Attempt, RequestError};
 
 /// What PREPARE needs to be said again, when a node has forgotten the statement.
@@ -139,6 +139,8 @@ pub type Outcome = Result<Answer, Box<RequestError>>;
 pub(crate) enum Phase {
     /// Not on any connection (between attempts).
     Idle,
+    /// Another request does the same PREPARE: its answer will do.
+    Following,
     /// Its own frame is on `conn`; `position`: where the frame begins in that connection's output.
     Sent {
         conn: ConnId,
@@ -158,6 +160,29 @@ pub(crate) enum Phase {
     AwaitingSchema { answer: Box<Answer> },
 }
 
+impl Phase {
+    /// The connection that it waits for.
+    pub(crate) const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::Sent { conn, .. } | Self::Waiting { conn } | Self::Repreparing { conn, .. } => {
+                Some(*conn)
+            }
+            Self::Idle | Self::Following | Self::AwaitingSchema { .. } => None,
+        }
+    }
+
+    /// The stream on which an answer is due.
+    pub(crate) const fn stream(&self) -> Option<u16> {
+        match self {
+            Self::Sent { stream, .. } => Some(*stream),
+            Self::Repreparing { stream, .. } => *stream,
+            Self::Idle | Self::Following | Self::Waiting { .. } | Self::AwaitingSchema { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// A request in the engine's slab.
 #[derive(Debug)]
 pub(crate) struct Request<C> {
@@ -165,8 +190,8 @@ pub(crate) struct Request<C> {
     pub(crate) spec: RequestSpec,
     /// `None` for requests of the engine's own (statements prepared on further nodes).
     pub(crate) completion: Option<C>,
-    /// Others who asked for the same PREPARE while it was under way.
-    pub(crate) followers: Vec<C>,
+    /// Others who asked for the same PREPARE while it was under way; some may have given up by now.
+    pub(crate) followers: Vec<RequestKey>,
     pub(crate) phase: Phase,
     /// Made when the first target has failed.
     pub(crate) plan: Option<QueryPlan>,

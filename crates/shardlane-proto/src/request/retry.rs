@@ -26,12 +26,13 @@ pub(crate) enum Decision {
 }
 
 impl Retry {
-    /// `failed_before`: failed attempts of this request before this one.
+    /// `harmless`: a repetition does no harm, because the request is idempotent or has not been executed.
+    /// `refused_before`: a server has answered this request with an error before.
     pub(crate) fn decide(
         self,
         failure: &AttemptFailure,
-        idempotent: bool,
-        failed_before: usize,
+        harmless: bool,
+        refused_before: bool,
     ) -> Decision {
         let next_if = |condition| {
             if condition {
@@ -46,14 +47,13 @@ impl Retry {
         }
         match failure {
             AttemptFailure::NotConnected | AttemptFailure::Busy => Decision::NextNode,
-            AttemptFailure::Connection { written, .. } => next_if(!written || idempotent),
-            AttemptFailure::Server(body) => decide_server(body, idempotent, failed_before),
+            AttemptFailure::Connection { written, .. } => next_if(!written || harmless),
+            AttemptFailure::Server(body) => decide_server(body, harmless, !refused_before),
         }
     }
 }
 
-fn decide_server(body: &ErrorBody, idempotent: bool, failed_before: usize) -> Decision {
-    let first = failed_before == 0;
+fn decide_server(body: &ErrorBody, harmless: bool, first: bool) -> Decision {
     match &body.detail {
         // Another coordinator may see more live replicas; once, or a small cluster is asked in circles.
         ErrorDetail::Unavailable { .. } if first => Decision::NextNode,
@@ -68,11 +68,11 @@ fn decide_server(body: &ErrorBody, idempotent: bool, failed_before: usize) -> De
         ErrorDetail::WriteTimeout {
             write_type: WriteType::BatchLog,
             ..
-        } if first && idempotent => Decision::SameNode,
+        } if first && harmless => Decision::SameNode,
         // The node refused before doing anything.
         ErrorDetail::IsBootstrapping => Decision::NextNode,
         ErrorDetail::Overloaded | ErrorDetail::ServerError | ErrorDetail::TruncateError
-            if idempotent =>
+            if harmless =>
         {
             Decision::NextNode
         }

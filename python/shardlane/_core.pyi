@@ -147,6 +147,8 @@ class Cluster:
         """Takes no more requests; those under way get `drain` seconds. Returns at once."""
     def join(self) -> None:
         """Blocks until the I/O thread has ended, with the GIL released."""
+    def detach_loop(self) -> None:
+        """Lets go of the running event loop; call on it after `join()`."""
     @property
     def is_closed(self) -> bool: ...
     @property
@@ -258,7 +260,8 @@ class Server:
     def remove_node(self, node: int) -> None: ...
     def forget_prepared(self, node: int | None = None) -> None: ...
     def set_shard_aware_port(self, node: int, state: str) -> None:
-        """'open', 'refused', 'silent' (connections are accepted and never served) or 'nat' (served by another shard)."""
+        """'open', 'refused', 'dropped' (connecting neither succeeds nor fails), 'silent' (connections are accepted and
+        never served) or 'nat' (served by another shard than the source port says)."""
     def add_fault(self, condition: Mapping[str, Any], reaction: Mapping[str, Any]) -> int:
         """Adds a rule and returns its number; see `shardlane.testing.faults` for the vocabulary."""
     def fault_hits(self, rule: int) -> int: ...

@@ -26,11 +26,11 @@ impl<T> Arg<T> {
     }
 }
 
-impl<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'a, 'py> for Arg<T> {
+impl<'a, 'py, T: FromPyObject<'a, 'py>> FromPyObject<'a, 'py> for Arg<T> {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if is_unset(&given) { Ok(Self::Unset) } else { given.extract().map(Self::Given) }
+        if is_unset(&given) { Ok(Self::Unset) } else { given.extract().map(Self::Given).map_err(Into::into) }
     }
 }
 

@@ -157,7 +157,7 @@ impl Cluster {
         statement_cache_size: usize,
         seed: Option<u64>,
     ) -> PyResult<Self> {
-        let bad = PyValueError::new_err;
+        let bad = |message: &str| PyValueError::new_err(message.to_owned());
         if contact_points.is_empty() {
             return Err(bad("contact_points is empty: give at least one address"));
         }
@@ -175,7 +175,7 @@ impl Cluster {
         config.compression = match compression {
             None => None,
             Some(name) => Some(
-                Compression::from_name(name).ok_or_else(|| bad(format!("compression={name:?}: give 'lz4', 'snappy' or None")))?,
+                Compression::from_name(name).ok_or_else(|| bad(&format!("compression={name:?}: give 'lz4', 'snappy' or None")))?,
             ),
         };
         config.pool_size = match (connections_per_shard, connections_per_host) {
@@ -189,11 +189,11 @@ impl Cluster {
             "full" => ShardAwareness::Full,
             "legacy" => ShardAwareness::Legacy,
             "off" => ShardAwareness::Off,
-            other => return Err(bad(format!("shard_awareness={other:?}: give 'full', 'legacy' or 'off'"))),
+            other => return Err(bad(&format!("shard_awareness={other:?}: give 'full', 'legacy' or 'off'"))),
         };
         if let Some((low, high)) = source_ports {
             if low == 0 || low > high {
-                return Err(bad(format!("source_ports=({low}, {high}): give the lowest and the highest port, at least 1")));
+                return Err(bad(&format!("source_ports=({low}, {high}): give the lowest and the highest port, at least 1")));
             }
             config.source_ports = low..=high;
         }

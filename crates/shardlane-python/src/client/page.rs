@@ -15,7 +15,7 @@ use shardlane_wire::{
 use super::cluster::Core;
 use super::errors;
 use super::prepared::Prepared;
-use crate::decode::row::RowDecoder;
+use crate::decode::RowDecoder;
 use crate::rows::RowFactory;
 
 /// The first result column of a lightweight transaction.

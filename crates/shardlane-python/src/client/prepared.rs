@@ -8,10 +8,10 @@ use shardlane_proto::{Answer, PreparedRef};
 use shardlane_routing::{Token, composite_key, composite_token, murmur3_token};
 use shardlane_wire::{Dialect, Response, ResponseEnvelope, ResultBody};
 
-use super::cluster::{Core, StatementCache, lock};
+use super::cluster::{StatementCache, lock};
 use super::errors;
 use super::page::{Shape, header};
-use crate::encode::row::{EncodedRow, RowEncoder};
+use crate::encode::{EncodedRow, Extent, RowEncoder};
 use crate::values::errors::bad_value;
 
 /// ScyllaDB's mark of a lightweight transaction in the flags of bind metadata; the mask it offers in SUPPORTED.
@@ -42,12 +42,11 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(super) fn from_answer(
         py: Python<'_>,
-        core: &Arc<Core>,
-        answer: Answer,
+        answer: &Answer,
         preparing: &Preparing,
     ) -> PyResult<Py<Self>> {
         let protocol = |e: shardlane_wire::WireError| errors::plain(py, "protocol", &e.to_string());
-        let envelope = ResponseEnvelope::decode(&header(&answer), &answer.body).map_err(protocol)?;
+        let envelope = ResponseEnvelope::decode(&header(answer), &answer.body).map_err(protocol)?;
         let response = Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)?;
         let Response::Result(ResultBody::Prepared(prepared)) = response else {
             return Err(errors::plain(py, "protocol", &format!("{} as the answer to PREPARE", response.opcode())));
@@ -81,7 +80,6 @@ impl Prepared {
                 shape: Mutex::new(shape),
             },
         )?;
-        let _ = core;
         let evicted = lock(&preparing.cache).push(preparing.cql.clone(), statement.clone_ref(py));
         drop(evicted);
         Ok(statement)
@@ -95,17 +93,13 @@ impl Prepared {
         values: &mut Vec<u8>,
     ) -> PyResult<(EncodedRow, Option<Token>)> {
         let row = self.encoder.encode(py, parameters, values)?;
-        let slice = |e: &crate::encode::row::Extent| &values[e.start..e.start + e.length];
+        let slice = |e: &Extent| &values[e.start..e.start + e.length];
         let token = match row.key() {
             None => None,
             Some([only]) => Some(murmur3_token(slice(only))),
             Some(key) => composite_token(key.iter().map(slice)).ok(),
         };
         Ok((row, token))
-    }
-
-    pub(super) fn takes_parameters(&self) -> bool {
-        self.encoder.len() > 0
     }
 
     /// The compiled shape of a result with this metadata: the last one's, if it is the same.

@@ -91,8 +91,8 @@ impl Session {
 #[pymethods]
 impl Session {
     #[getter]
-    fn keyspace(&self) -> Option<Arc<str>> {
-        self.keyspace_in_use()
+    fn keyspace(&self) -> Option<String> {
+        self.keyspace_in_use().map(|keyspace| keyspace.to_string())
     }
 
     #[setter]
@@ -161,7 +161,7 @@ impl Session {
             return Err(bad_value(py, message, None, None, None, None));
         }
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
-        let mut params = QueryParams {
+        let params = QueryParams {
             page_size,
             paging_state: paging_state.as_ref().map(|state| state.as_bytes()),
             serial_consistency: serial_consistency.or(SerialLevel(self.defaults.serial_consistency)).0,
@@ -175,7 +175,7 @@ impl Session {
                 let none = py.None().into_bound(py);
                 let (row, token) = prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
                 body.reserve(values.len() + 48);
-                params.values = BoundValues::positional(row.count as u16, values);
+                let params = QueryParams { values: BoundValues::positional(row.count as u16, values), ..params };
                 let execute = Execute { id: &prepared.reference.id, result_metadata_id: None, params };
                 encoded(py, execute.encode(Dialect::V4, &mut body))?;
                 let mut spec = RequestSpec::new(Opcode::Execute, body);

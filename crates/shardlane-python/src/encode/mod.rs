@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 use shardlane_wire::CqlType;
 
 pub(crate) use self::decimal::exact_context;
-pub(crate) use self::row::{Extent, RowEncoder};
+pub(crate) use self::row::{EncodedRow, Extent, RowEncoder};
 pub(crate) use self::vector::fixed_size;
 use crate::values::errors::{EncodeError, EncodeResult};
 use crate::values::unset::is_unset;

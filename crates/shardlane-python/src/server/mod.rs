@@ -1,0 +1,252 @@
+//! The embedded cluster as Python sees it: `shardlane._core.Server`.
+
+mod faults;
+
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use shardlane_server::{
+    Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId, ShardAssignment, ShardStats, Shards,
+    StartError,
+};
+
+/// Adds the class to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Server>()
+}
+
+/// Shards per node: one number, or one for each.
+#[derive(FromPyObject)]
+enum ShardsArg {
+    Same(usize),
+    PerNode(Vec<usize>),
+}
+
+/// The embedded cluster.
+#[pyclass(frozen, module = "shardlane._core")]
+struct Server {
+    cluster: Cluster,
+    nodes_at_start: usize,
+    stopped: Mutex<bool>,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    #[pyo3(signature = (
+        *, nodes=3, shards=ShardsArg::Same(4), port=0, shard_aware_port=Some(0), datacenters=None, racks=1,
+        vnodes=16, first_address="127.0.0.1", random_shard=false, username=None, password=None, seed=0
+    ))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
+    fn new(
+        py: Python<'_>,
+        nodes: usize,
+        shards: ShardsArg,
+        port: u16,
+        shard_aware_port: Option<u16>,
+        datacenters: Option<Vec<usize>>,
+        racks: usize,
+        vnodes: usize,
+        first_address: &str,
+        random_shard: bool,
+        username: Option<String>,
+        password: Option<String>,
+        seed: u64,
+    ) -> PyResult<Self> {
+        let first_address: Ipv4Addr = first_address
+            .parse()
+            .map_err(|_| PyValueError::new_err(format!("first_address={first_address:?} is not an IPv4 address")))?;
+        let config = ClusterConfig {
+            nodes,
+            shards: match shards {
+                ShardsArg::Same(count) => Shards::Same(count),
+                ShardsArg::PerNode(counts) => Shards::PerNode(counts),
+            },
+            first_address,
+            port,
+            shard_aware_port,
+            vnodes,
+            layout: layout(nodes, datacenters.as_deref(), racks)?,
+            seed,
+            assignment: if random_shard { ShardAssignment::Random } else { ShardAssignment::LeastLoaded },
+            users: match (username, password) {
+                (Some(user), Some(password)) => vec![Credentials { user, password }],
+                (None, None) => Vec::new(),
+                _ => return Err(PyValueError::new_err("give both username and password, or neither")),
+            },
+            ..ClusterConfig::default()
+        };
+        let cluster = py.detach(|| Cluster::start(config)).map_err(|e| match &e {
+            StartError::Config(_) => PyValueError::new_err(e.to_string()),
+            _ => PyOSError::new_err(e.to_string()),
+        })?;
+        Ok(Self { cluster, nodes_at_start: nodes, stopped: Mutex::new(false) })
+    }
+
+    #[getter]
+    fn addresses(&self, py: Python<'_>) -> Vec<String> {
+        py.detach(|| self.cluster.nodes().iter().map(|n| n.address.to_string()).collect())
+    }
+
+    #[getter]
+    fn port(&self) -> u16 {
+        self.cluster.port()
+    }
+
+    #[getter]
+    fn shard_aware_port(&self) -> Option<u16> {
+        self.cluster.shard_aware_port()
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        py.detach(|| self.cluster.stop());
+    }
+
+    fn stop_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.stop_node(node)).map_err(refused)
+    }
+
+    fn kill_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.kill_node(node)).map_err(refused)
+    }
+
+    fn start_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.start_node(node)).map_err(refused)
+    }
+
+    fn pause_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.pause_node(node)).map_err(refused)
+    }
+
+    fn resume_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.resume_node(node)).map_err(refused)
+    }
+
+    #[pyo3(signature = (shards=None))]
+    fn add_node(&self, py: Python<'_>, shards: Option<usize>) -> PyResult<usize> {
+        let plan = NodePlan { shards, ..NodePlan::default() };
+        py.detach(|| self.cluster.add_node(plan)).map_err(refused)
+    }
+
+    fn remove_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
+        py.detach(|| self.cluster.remove_node(node)).map_err(refused)
+    }
+
+    #[pyo3(signature = (node=None))]
+    fn forget_prepared(&self, py: Python<'_>, node: Option<usize>) -> PyResult<usize> {
+        py.detach(|| self.cluster.forget_prepared(node)).map_err(refused)
+    }
+
+    fn set_shard_aware_port(&self, py: Python<'_>, node: usize, state: &str) -> PyResult<()> {
+        let fault = match state {
+            "open" => PortFault::None,
+            "refused" => PortFault::Refused,
+            "dropped" => PortFault::Dropped,
+            "silent" => PortFault::Silent,
+            "nat" => PortFault::Nat,
+            other => {
+                let message = format!("{other:?}: give 'open', 'refused', 'dropped', 'silent' or 'nat'");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        py.detach(|| self.cluster.set_port_fault(node, PortKind::ShardAware, fault)).map_err(refused)
+    }
+
+    fn add_fault(&self, condition: &Bound<'_, PyDict>, reaction: &Bound<'_, PyDict>) -> PyResult<u64> {
+        Ok(self.cluster.add_rule(faults::rule(condition, reaction)?).0)
+    }
+
+    fn fault_hits(&self, rule: u64) -> PyResult<u64> {
+        self.cluster.rule_hits(RuleId(rule)).ok_or_else(|| PyValueError::new_err(format!("there is no fault {rule}")))
+    }
+
+    fn remove_fault(&self, rule: u64) -> PyResult<()> {
+        if self.cluster.remove_rule(RuleId(rule)) {
+            Ok(())
+        } else {
+            Err(PyValueError::new_err(format!("there is no fault {rule}")))
+        }
+    }
+
+    fn clear_faults(&self) {
+        self.cluster.clear_rules();
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (stats, infos) = py.detach(|| (self.cluster.stats(), self.cluster.nodes()));
+        let nodes = PyList::empty(py);
+        for node in &stats.nodes {
+            let info = PyDict::new(py);
+            let known = infos.iter().find(|n| n.index == node.index);
+            info.set_item("node", node.index)?;
+            info.set_item("address", node.address.to_string())?;
+            info.set_item("host_id", node.host_id.to_string())?;
+            info.set_item("state", known.map(|n| n.state.to_string()))?;
+            info.set_item("alive", known.is_some_and(|n| n.state == shardlane_server::NodeState::Up))?;
+            let shards = PyList::empty(py);
+            for (shard, counters) in node.shards.iter().enumerate() {
+                shards.append(describe(py, shard, counters)?)?;
+            }
+            info.set_item("shards", shards)?;
+            nodes.append(info)?;
+        }
+        let all = PyDict::new(py);
+        all.set_item("nodes", nodes)?;
+        Ok(all)
+    }
+
+    fn reset_stats(&self, py: Python<'_>) {
+        py.detach(|| self.cluster.reset_stats());
+    }
+
+    fn __repr__(&self) -> String {
+        let stopped = *self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = if stopped { "stopped" } else { "running" };
+        format!("<Server {state}, started with {} nodes, port {}>", self.nodes_at_start, self.cluster.port())
+    }
+}
+
+fn describe<'py>(py: Python<'py>, shard: usize, stats: &ShardStats) -> PyResult<Bound<'py, PyDict>> {
+    let info = PyDict::new(py);
+    let all = stats.connections();
+    for (key, value) in [
+        ("shard", shard as u64),
+        ("requests", stats.requests),
+        ("right_shard", stats.right_shard),
+        ("wrong_shard", stats.wrong_shard),
+        ("wrong_node", stats.wrong_node),
+        ("forwarded", stats.forwarded),
+        ("operations", stats.operations),
+        ("errors", stats.errors),
+        ("connections", all.current),
+        ("connections_opened", all.opened),
+        ("connections_closed", all.closed),
+        ("shard_aware_connections", stats.shard_aware_port.current),
+        ("shard_aware_connections_opened", stats.shard_aware_port.opened),
+    ] {
+        info.set_item(key, value)?;
+    }
+    Ok(info)
+}
+
+/// Datacenter and rack of each node: `datacenters` gives the number of nodes in each, racks go round.
+fn layout(nodes: usize, datacenters: Option<&[usize]>, racks: usize) -> PyResult<Vec<(String, String)>> {
+    let sizes = datacenters.map_or_else(|| vec![nodes], <[usize]>::to_vec);
+    if racks == 0 || sizes.iter().sum::<usize>() != nodes {
+        let message = format!("datacenters={sizes:?}, racks={racks}: the datacenters' sizes must add up to {nodes} nodes, and there is at least one rack");
+        return Err(PyValueError::new_err(message));
+    }
+    let mut layout = Vec::with_capacity(nodes);
+    for (dc, &size) in sizes.iter().enumerate() {
+        layout.extend((0..size).map(|i| (format!("datacenter{}", dc + 1), format!("rack{}", i % racks + 1))));
+    }
+    Ok(layout)
+}
+
+fn refused(error: shardlane_server::ControlError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

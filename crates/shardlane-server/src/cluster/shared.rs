@@ -1,0 +1,125 @@
+//! What all shards of all nodes share: configuration, the newest view, the clock.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use shardlane_wire::Event;
+
+use super::view::{View, ViewParts};
+use crate::config::ClusterConfig;
+use crate::engine::Schema;
+use crate::faults::Faults;
+use crate::node::control::Control;
+
+/// Shared by everything that belongs to one cluster.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: ClusterConfig,
+    /// The ports in use, known after the listeners are bound.
+    pub(crate) port: u16,
+    pub(crate) shard_aware_port: Option<u16>,
+    pub(crate) faults: Faults,
+    /// Locked by whoever makes the next view; never while waiting for a shard.
+    parts: Mutex<ViewParts>,
+    view: RwLock<Arc<View>>,
+    version: AtomicU64,
+    clock: AtomicI64,
+    seeds: AtomicU64,
+}
+
+/// The time in microseconds since the epoch.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: ClusterConfig,
+        port: u16,
+        shard_aware_port: Option<u16>,
+        parts: ViewParts,
+    ) -> Self {
+        let view = View::build(1, &parts, None);
+        Self {
+            seeds: AtomicU64::new(config.seed),
+            config,
+            port,
+            shard_aware_port,
+            faults: Faults::default(),
+            parts: Mutex::new(parts),
+            view: RwLock::new(Arc::new(view)),
+            version: AtomicU64::new(1),
+            clock: AtomicI64::new(0),
+        }
+    }
+
+    /// The version of the newest view, to compare with the one at hand.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A timestamp later than any given before, by any node: conditional writes and schema changes
+    /// need an order.
+    pub(crate) fn unique_timestamp(&self) -> i64 {
+        let now = now_us();
+        let next = |last: i64| Some(now.max(last + 1));
+        match self.clock.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
+            Ok(last) | Err(last) => now.max(last + 1),
+        }
+    }
+
+    /// A number that no other caller gets.
+    pub(crate) fn seed(&self) -> u64 {
+        crate::rng::mix(self.seeds.fetch_add(crate::rng::GOLDEN_GAMMA, Ordering::Relaxed))
+    }
+
+    fn lock_parts(&self) -> MutexGuard<'_, ViewParts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes and publishes the next view.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut ViewParts)) -> Arc<View> {
+        let mut parts = self.lock_parts();
+        change(&mut parts);
+        self.publish(&parts)
+    }
+
+    /// Makes and publishes the next schema. Callers on different nodes take turns.
+    pub(crate) fn change_schema<T, E>(
+        &self,
+        change: impl FnOnce(&Arc<Schema>) -> Result<(Arc<Schema>, T), E>,
+    ) -> Result<T, E> {
+        let mut parts = self.lock_parts();
+        let (schema, outcome) = change(&parts.schema)?;
+        if !Arc::ptr_eq(&schema, &parts.schema) {
+            parts.schema = schema;
+            self.publish(&parts);
+        }
+        Ok(outcome)
+    }
+
+    fn publish(&self, parts: &ViewParts) -> Arc<View> {
+        let previous = self.view();
+        let next = Arc::new(View::build(previous.version + 1, parts, Some(&previous)));
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        self.version.store(next.version, Ordering::Release);
+        next
+    }
+
+    /// Tells the registered connections of every node that serves, but not those of `except`.
+    pub(crate) fn notify(&self, event: Event, except: Option<u32>) {
+        let view = self.view();
+        let event = Arc::new(event);
+        for member in view.running().filter(|m| m.is_live() && Some(m.index) != except) {
+            for link in member.shards.iter() {
+                link.control(Control::Notify(Arc::clone(&event)));
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The beginning of a connection: OPTIONS, STARTUP, credentials; and REGISTER.
+
+use std::num::NonZeroU16;
+
+use shardlane_wire::extensions::OptionsError;
+use shardlane_wire::request::{AuthResponse, Register, Startup};
+use shardlane_wire::{
+    ErrorBody, ErrorDetail, Response, ShardInfo, StartupOptions, SupportedOptions, Version,
+};
+
+use super::errors;
+use super::task::Client;
+use crate::engine::Flavour;
+use crate::net::connection::Phase;
+use crate::node::shard::Shard;
+
+/// The flag of bind metadata by which ScyllaDB marks conditional statements.
+pub(crate) const LWT_MARK: u32 = 0x8000_0000;
+
+/// The code that ScyllaDB chose for its rate limit error.
+const RATE_LIMIT_ERROR: i32 = 0xF000;
+
+/// The authenticator's class, by which drivers know that SASL PLAIN is wanted.
+const AUTHENTICATOR: &str = "org.apache.cassandra.auth.PasswordAuthenticator";
+
+impl Shard {
+    /// What this shard offers; `shard` is the number to tell.
+    fn supported(&self, shard: u16) -> SupportedOptions {
+        let compression = vec!["lz4".to_owned(), "snappy".to_owned()];
+        let announced = self.view.member(self.id.node).map_or(0, |member| member.announced_shards);
+        let Some(nr_shards) = NonZeroU16::new(announced) else {
+            let versions = [Version::V3, Version::V4];
+            return SupportedOptions {
+                cql_versions: vec![Flavour::Cassandra.cql_version().to_owned()],
+                compression,
+                protocol_versions: versions.map(|v| format!("{}/{v}", v.number())).to_vec(),
+                ..SupportedOptions::default()
+            };
+        };
+        let ignore_msb = self.shared.config.ignore_msb;
+        SupportedOptions {
+            cql_versions: vec![Flavour::Scylla.cql_version().to_owned()],
+            compression,
+            shard_info: Some(ShardInfo { shard, nr_shards, ignore_msb }),
+            shard_aware_port: self.shared.shard_aware_port,
+            lwt_mark: Some(LWT_MARK),
+            rate_limit_error: Some(RATE_LIMIT_ERROR),
+            tablets_routing_v1: true,
+            ..SupportedOptions::default()
+        }
+    }
+
+    pub(crate) fn on_options(&mut self, client: &Client, wrong_shard: Option<u16>) {
+        let supported = self.supported(wrong_shard.unwrap_or(self.id.shard)).to_options();
+        let options = supported
+            .iter()
+            .map(|(key, values)| (*key, values.iter().map(String::as_str).collect()))
+            .collect();
+        self.respond(client, &Response::Supported(options), &[]);
+    }
+
+    pub(crate) fn on_startup(&mut self, client: &Client, startup: &Startup<'_>) {
+        let supported = self.supported(self.id.shard);
+        let needs_credentials = !self.shared.config.users.is_empty();
+        let Some(connection) = self.connection(client.connection) else { return };
+        if connection.phase != Phase::New {
+            let error = errors::protocol("Unexpected message STARTUP, the connection is started");
+            return self.respond_error(client, error);
+        }
+        let options = match StartupOptions::parse(startup, &supported) {
+            Ok(options) => options,
+            Err(error) => {
+                return self.respond_error(client, errors::protocol(startup_refusal(&error)));
+            }
+        };
+        connection.dialect = options.dialect(connection.dialect.version);
+        connection.marks_lwt = options.lwt_mark.is_some();
+        connection.compression = options.compression;
+        if needs_credentials {
+            connection.phase = Phase::Authenticating;
+            self.respond(client, &Response::Authenticate(AUTHENTICATOR), &[]);
+        } else {
+            connection.phase = Phase::Ready;
+            self.respond(client, &Response::Ready, &[]);
+        }
+    }
+
+    pub(crate) fn on_credentials(&mut self, client: &Client, message: &AuthResponse<'_>) {
+        let is_known = message.token.and_then(plain_credentials).is_some_and(|(user, password)| {
+            let mut users = self.shared.config.users.iter();
+            users.any(|known| known.user == user && known.password == password)
+        });
+        let Some(connection) = self.connection(client.connection) else { return };
+        if connection.phase != Phase::Authenticating {
+            let error = errors::protocol("Unexpected message AUTH_RESPONSE");
+            return self.respond_error(client, error);
+        }
+        if is_known {
+            connection.phase = Phase::Ready;
+            self.respond(client, &Response::AuthSuccess(None), &[]);
+        } else {
+            let message = "Username and/or password are incorrect";
+            let error = ErrorBody::new(message, ErrorDetail::AuthenticationError);
+            self.respond_error(client, error);
+        }
+    }
+
+    pub(crate) fn on_register(&mut self, client: &Client, register: &Register) {
+        let Some(connection) = self.connection(client.connection) else { return };
+        for kind in &register.kinds {
+            connection.register(*kind);
+        }
+        self.respond(client, &Response::Ready, &[]);
+    }
+}
+
+fn startup_refusal(error: &OptionsError) -> String {
+    format!("STARTUP refused: {error}")
+}
+
+/// User and password of a SASL PLAIN token (RFC 4616): authorization identity, NUL, user, NUL,
+/// password.
+fn plain_credentials(token: &[u8]) -> Option<(&str, &str)> {
+    let mut parts = token.split(|byte| *byte == 0);
+    let (_authorize_as, user, password) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Some((std::str::from_utf8(user).ok()?, std::str::from_utf8(password).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_credentials;
+
+    #[test]
+    fn plain_tokens_have_three_parts() {
+        assert_eq!(plain_credentials(b"\0ada\0secret"), Some(("ada", "secret")));
+        assert_eq!(plain_credentials(b"as\0ada\0secret"), Some(("ada", "secret")));
+        assert_eq!(plain_credentials(b"ada\0secret"), None);
+        assert_eq!(plain_credentials(b"\0ada\0sec\0ret"), None);
+        assert_eq!(plain_credentials(b"\0ada\0\xFF"), None);
+        assert_eq!(plain_credentials(b""), None);
+    }
+}

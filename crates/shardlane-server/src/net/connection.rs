@@ -1,0 +1,148 @@
+//! A client's connection: its socket, what it has negotiated, and the bytes on their way out.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use shardlane_wire::{Compression, Dialect, Direction, EventKind, FrameParser, Version};
+
+use crate::faults::ResponseFault;
+use crate::stats::PortKind;
+
+/// A client that does not read gets no more requests served while this much waits for it.
+pub(crate) const UNSENT_MAX: usize = 16 * 1024 * 1024;
+
+/// An output buffer greater than this is given back when it is empty.
+const KEEP_CAPACITY_MAX: usize = 256 * 1024;
+
+/// Names a connection of one shard; the generation tells apart those that used one slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionKey {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// How far the handshake has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// STARTUP has not come yet.
+    New,
+    /// Credentials are wanted.
+    Authenticating,
+    /// Requests are served.
+    Ready,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) socket: TcpStream,
+    pub(crate) generation: u32,
+    pub(crate) port: PortKind,
+    /// The how-manieth connection of its node it is, from 1.
+    pub(crate) number: u64,
+    /// `None` while its frames are being handled.
+    pub(crate) parser: Option<FrameParser>,
+    pub(crate) dialect: Dialect,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) phase: Phase,
+    pub(crate) keyspace: Option<Arc<str>>,
+    /// Whether PREPARED marks conditional statements.
+    pub(crate) marks_lwt: bool,
+    events: [bool; 3],
+    pub(crate) out: Vec<u8>,
+    sent: usize,
+    /// In the list of connections that have something to send.
+    pub(crate) is_queued: bool,
+    /// What is to go wrong with the answers on these streams.
+    pub(crate) faults: Vec<(i16, ResponseFault)>,
+    /// Nothing more is sent, ever, but the connection stays open.
+    pub(crate) is_silent: bool,
+    /// To be closed as soon as everything is sent.
+    pub(crate) closes_when_sent: bool,
+    /// Reading has stopped because too much waits to be sent.
+    pub(crate) is_throttled: bool,
+}
+
+/// How reading or writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Io {
+    /// There is more to do when the socket says so.
+    Later,
+    /// The connection is over.
+    Over,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        socket: TcpStream,
+        generation: u32,
+        port: PortKind,
+        number: u64,
+        max_frame_bytes: usize,
+    ) -> Self {
+        Self {
+            socket,
+            generation,
+            port,
+            number,
+            parser: Some(FrameParser::with_max_body_len(Direction::Request, max_frame_bytes)),
+            dialect: Dialect::new(Version::V4),
+            compression: None,
+            phase: Phase::New,
+            keyspace: None,
+            marks_lwt: false,
+            events: [false; 3],
+            out: Vec::new(),
+            sent: 0,
+            is_queued: false,
+            faults: Vec::new(),
+            is_silent: false,
+            closes_when_sent: false,
+            is_throttled: false,
+        }
+    }
+
+    pub(crate) const fn register(&mut self, kind: EventKind) {
+        self.events[kind as usize] = true;
+    }
+
+    pub(crate) const fn is_registered(&self, kind: EventKind) -> bool {
+        self.events[kind as usize]
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) const fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Reads once. `Ok(0)` is the end of the stream.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Sends as much as the socket takes.
+    pub(crate) fn flush(&mut self) -> Io {
+        while self.sent < self.out.len() {
+            match self.socket.write(&self.out[self.sent..]) {
+                Ok(0) => return Io::Over,
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Io::Later,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Io::Over,
+            }
+        }
+        self.sent = 0;
+        if self.out.capacity() > KEEP_CAPACITY_MAX {
+            self.out = Vec::new();
+        } else {
+            self.out.clear();
+        }
+        if self.closes_when_sent { Io::Over } else { Io::Later }
+    }
+}

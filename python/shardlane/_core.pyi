@@ -7,6 +7,7 @@ awaits it, a blocking caller calls `wait()`. Both finish on the caller's own thr
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context
+from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar, final
 
 _T = TypeVar("_T")
@@ -19,6 +20,32 @@ class UnsetType:
 
 UNSET: Final[UnsetType]
 """Bind this to leave a column as it is; None writes null."""
+
+@final
+class Duration:
+    """A CQL duration: months, days and nanoseconds, which do not convert into one another.
+
+    All three are positive or zero, or all are negative or zero. Durations have equality, no order.
+
+    Raises:
+        ValueError: the signs differ.
+        OverflowError: months or days do not fit 32 bits, or nanoseconds 64.
+    """
+
+    def __new__(cls, months: int = 0, days: int = 0, nanoseconds: int = 0) -> Duration: ...
+    @property
+    def months(self) -> int: ...
+    @property
+    def days(self) -> int: ...
+    @property
+    def nanoseconds(self) -> int: ...
+    @classmethod
+    def from_timedelta(cls, delta: timedelta) -> Duration:
+        """The duration of a timedelta: whole days of 24 hours, and the rest."""
+    def __neg__(self) -> Duration: ...
+    def __bool__(self) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[type[Duration], tuple[int, int, int]]: ...
 
 @final
 class Request(Generic[_T]):

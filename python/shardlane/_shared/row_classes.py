@@ -16,8 +16,10 @@ from __future__ import annotations
 import keyword
 import re
 from collections import namedtuple
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NOT_IN_IDENTIFIERS = re.compile(r"\W")
 
@@ -67,7 +69,7 @@ def row_class(name: str, columns: tuple[str, ...]) -> type[tuple[Any, ...]]:
     def reduce(row: tuple[Any, ...]) -> tuple[Any, ...]:
         return _rebuild, (name, columns, tuple(row))
 
-    base.__reduce__ = reduce  # type: ignore[method-assign]
+    base.__reduce__ = reduce  # type: ignore[method-assign, assignment]
     return base
 
 

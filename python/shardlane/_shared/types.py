@@ -54,7 +54,7 @@ class Time(_dt.time):
     __slots__ = ("_nanosecond",)
     _nanosecond: int
 
-    def __new__(
+    def __new__(  # noqa: PYI034 - typing has no Self in Python 3.10
         cls,
         hour: int = 0,
         minute: int = 0,
@@ -101,7 +101,7 @@ class Time(_dt.time):
             return f"{super().isoformat('microseconds')}{self._nanosecond:03}"
         return super().isoformat(timespec)
 
-    def replace(self, *args: Any, **kwargs: Any) -> Time:  # type: ignore[override]
+    def replace(self, *args: Any, **kwargs: Any) -> Time:
         """Return the time with some fields changed; fields as in the constructor."""
         names = ("hour", "minute", "second", "microsecond", "nanosecond")
         fields = {name: getattr(self, name) for name in names}
@@ -117,29 +117,29 @@ class Time(_dt.time):
         return f"Time({', '.join(map(str, fields))})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _dt.time) or other.tzinfo is not None:
-            return NotImplemented
-        return _nanoseconds(self) == _nanoseconds(other)
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) == theirs
+
+    def __ne__(self, other: object) -> bool:
+        # datetime.time has one of its own, which would win over the negated __eq__.
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) != theirs
 
     def __lt__(self, other: _dt.time) -> bool:
-        if not isinstance(other, _dt.time) or other.tzinfo is not None:
-            return NotImplemented
-        return _nanoseconds(self) < _nanoseconds(other)
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) < theirs
 
     def __le__(self, other: _dt.time) -> bool:
-        if not isinstance(other, _dt.time) or other.tzinfo is not None:
-            return NotImplemented
-        return _nanoseconds(self) <= _nanoseconds(other)
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) <= theirs
 
     def __gt__(self, other: _dt.time) -> bool:
-        if not isinstance(other, _dt.time) or other.tzinfo is not None:
-            return NotImplemented
-        return _nanoseconds(self) > _nanoseconds(other)
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) > theirs
 
     def __ge__(self, other: _dt.time) -> bool:
-        if not isinstance(other, _dt.time) or other.tzinfo is not None:
-            return NotImplemented
-        return _nanoseconds(self) >= _nanoseconds(other)
+        theirs = _comparable(other)
+        return NotImplemented if theirs is None else _nanoseconds(self) >= theirs
 
     def __hash__(self) -> int:
         # Equal to a datetime.time without nanoseconds, so the hash must be, too.
@@ -155,4 +155,12 @@ class Time(_dt.time):
 
 def _nanoseconds(time: _dt.time) -> int:
     seconds = (time.hour * 60 + time.minute) * 60 + time.second
-    return (seconds * 10**6 + time.microsecond) * 1_000 + getattr(time, "nanosecond", 0)
+    nanosecond = time.nanosecond if isinstance(time, Time) else 0
+    return (seconds * 10**6 + time.microsecond) * 1_000 + nanosecond
+
+
+def _comparable(other: object) -> int | None:
+    """Return what a Time compares with, or None for what has no order with it."""
+    if isinstance(other, _dt.time) and other.tzinfo is None:
+        return _nanoseconds(other)
+    return None

@@ -204,13 +204,11 @@ impl MapEncoder {
         let mut count = 0;
         for pair in pairs {
             let pair = pair?;
-            let (key, item) = pair
-                .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()
-                .map_err(|cause| {
-                    let reason = "expected a (key, value) pair";
-                    EncodeError::refused(cause, &pair, &*self.name, reason, None)
-                        .within(Step::Index(count))
-                })?;
+            let Some((key, item)) = two_items(&pair)? else {
+                let reason = "expected a (key, value) pair";
+                let error = EncodeError::bad(&pair, &*self.name, reason, None);
+                return Err(error.within(Step::Index(count)));
+            };
             self.encode_pair(count, &key, &item, sorter, out)?;
             count += 1;
         }
@@ -233,6 +231,22 @@ impl MapEncoder {
         items
             .encode_element(item, out)
             .map_err(|error| error.within(Step::Entry(shown(key))))
+    }
+}
+
+/// The items of a tuple or list of two.
+fn two_items<'py>(
+    pair: &Bound<'py, PyAny>,
+) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    if let Ok(tuple) = pair.cast::<PyTuple>() {
+        return match tuple.len() {
+            2 => Ok(Some((tuple.get_item(0)?, tuple.get_item(1)?))),
+            _ => Ok(None),
+        };
+    }
+    match pair.cast::<PyList>() {
+        Ok(list) if list.len() == 2 => Ok(Some((list.get_item(0)?, list.get_item(1)?))),
+        _ => Ok(None),
     }
 }
 

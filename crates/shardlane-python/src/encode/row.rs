@@ -13,6 +13,8 @@ use crate::values::unset::is_unset;
 #[derive(Debug)]
 pub(crate) struct RowEncoder {
     variables: Box<[Variable]>,
+    /// How many different names the variables have.
+    distinct: usize,
     /// How many components the partition key has, if all of them are variables.
     key_length: usize,
 }
@@ -104,6 +106,12 @@ impl RowEncoder {
                     .position(|&key| usize::from(key) == index),
             })
             .collect();
+        let distinct = (0..variables.len())
+            .filter(|&index| {
+                let is_same = |other: &Variable| other.name.is(&variables[index].name);
+                !variables[..index].iter().any(is_same)
+            })
+            .count();
         let covered = variables
             .iter()
             .filter(|variable| variable.key_component.is_some())
@@ -116,6 +124,7 @@ impl RowEncoder {
         };
         Self {
             variables,
+            distinct,
             key_length,
         }
     }
@@ -222,8 +231,8 @@ impl RowEncoder {
                 None => return Err(self.wrong_names(params)),
             }
         }
-        // A name may stand for several variables, so equal numbers alone prove nothing.
-        if params.len() != self.variables.len() && self.unknown_names(params)?.is_some() {
+        // Every name was found, so more entries than names are names that nobody knows.
+        if params.len() != self.distinct {
             return Err(self.wrong_names(params));
         }
         Ok(())

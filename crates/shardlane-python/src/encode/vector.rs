@@ -7,7 +7,7 @@
 
 use std::ffi::CStr;
 
-use pyo3::buffer::{ElementType, PyUntypedBuffer};
+use pyo3::buffer::PyUntypedBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use shardlane_wire::CqlType;
@@ -141,6 +141,17 @@ impl VectorEncoder {
     }
 }
 
+/// Whether a buffer's format is a C float or double in this machine's byte order. (PyO3 reads past
+/// the byte order in a format, and would take the bytes as they are.)
 fn is_native_float(format: &CStr) -> bool {
-    matches!(ElementType::from_format(format), ElementType::Float { .. })
+    let foreign = if cfg!(target_endian = "little") {
+        b">!"
+    } else {
+        b"<<"
+    };
+    match format.to_bytes() {
+        [b'f' | b'd'] => true,
+        [order, b'f' | b'd'] => !foreign.contains(order),
+        _ => false,
+    }
 }

@@ -1,0 +1,41 @@
+//! What must hold for any bytes. Each check panics if it does not, and otherwise tells how far the
+//! input got.
+
+mod compression;
+mod message;
+mod sequence;
+mod stream;
+mod type_class;
+
+pub use compression::check_compression;
+pub use message::{check_request, check_response};
+pub use sequence::check_parser_sequence;
+pub use stream::check_stream;
+pub use type_class::check_type_class;
+
+use std::ops::AddAssign;
+
+/// How far inputs got: a fuzzer that only ever sees errors tests little.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Frames cut from streams.
+    pub frames: u64,
+    /// Bodies that were messages.
+    pub messages: u64,
+    /// Bodies that were none.
+    pub refused: u64,
+    /// Cells and bound values walked.
+    pub cells: u64,
+    /// Column specs parsed.
+    pub columns: u64,
+}
+
+impl AddAssign for Depth {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.messages += other.messages;
+        self.refused += other.refused;
+        self.cells += other.cells;
+        self.columns += other.columns;
+    }
+}

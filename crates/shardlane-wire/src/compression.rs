@@ -264,6 +264,19 @@ mod tests {
     }
 
     #[test]
+    fn a_block_shorter_than_announced_is_corrupt() {
+        let mut packed = Vec::new();
+        Compression::Lz4
+            .compress(b"seven, seven, seven", &mut packed)
+            .unwrap();
+        packed[3] += 1;
+        let error = Compression::Lz4
+            .decompress(&packed, 1000, &mut Vec::new())
+            .unwrap_err();
+        assert_eq!(error, CompressionError::Corrupt(Compression::Lz4));
+    }
+
+    #[test]
     fn a_frame_is_compressed_in_place_unless_it_is_empty() {
         let mut scratch = Vec::new();
         let header = FrameHeader::request(Version::V4, 1, Opcode::Query);

@@ -325,8 +325,12 @@ impl Plane {
         drop(done);
         // Each shard answers or has ended.
         while ended.recv().is_ok() {}
-        self.change_member(index, |member| member.state = MemberState::Down);
-        self.barrier()
+        // A leader must have ended before another one leads.
+        self.while_frozen(|parts| {
+            if let Some(Some(member)) = parts.members.get_mut(index) {
+                Arc::make_mut(member).state = MemberState::Down;
+            }
+        })
     }
 
     pub(super) fn start_node(&mut self, index: usize) -> Result<(), ControlError> {
@@ -407,17 +411,27 @@ impl Plane {
         Ok(index)
     }
 
-    /// Makes the pending ring the ring, while no conditional write is under way.
+    /// Makes the pending ring the ring.
     fn switch_ring(&self, change: impl FnOnce(&mut ViewParts)) -> Result<(), ControlError> {
-        self.shared.change(|parts| parts.cas_frozen = true);
-        self.barrier()?;
-        self.shared.change(|parts| {
+        self.while_frozen(|parts| {
             if let Some(next) = parts.in_pending_ring.take() {
                 parts.in_ring = next;
             }
-            parts.cas_frozen = false;
             change(parts);
+        })
+    }
+
+    /// Changes the view while no conditional write is under way. Those that come meanwhile wait.
+    fn while_frozen(&self, change: impl FnOnce(&mut ViewParts)) -> Result<(), ControlError> {
+        self.shared.change(|parts| parts.cas_frozen = true);
+        let settled = self.barrier();
+        self.shared.change(|parts| {
+            parts.cas_frozen = false;
+            if settled.is_ok() {
+                change(parts);
+            }
         });
+        settled?;
         self.barrier()
     }
 

@@ -136,6 +136,15 @@ impl Shard {
     /// The partition is ours alone: read it.
     fn lead_locked(&mut self, lock: Rc<LockKey>, leading: Leading) {
         let view = Rc::clone(&self.view);
+        let (table, partition) = leading.place();
+        let leader = view.table(table).map(|route| {
+            self.cas_leader(route, partition.token, leading.level())
+        });
+        if !matches!(leader, Some(Ok(leader)) if leader == self.id) {
+            // Replicas have changed while this waited in the line.
+            self.unlock(lock);
+            return self.lead(leading);
+        }
         let level: Consistency = leading.level().into();
         let Leading { origin, work } = leading;
         let (command, then, consistency) = match work {
@@ -200,6 +209,14 @@ impl Shard {
                 };
                 self.write(origin, lock, order);
             }
+        }
+    }
+
+    /// Ends conditional writes that are not decided: what they have read may be old by now, for
+    /// another node may have led meanwhile.
+    pub(crate) fn give_up_undecided(&mut self) {
+        while let Some(task) = self.tasks.take_locked_gather() {
+            self.expire(task);
         }
     }
 

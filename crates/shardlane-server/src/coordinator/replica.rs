@@ -170,28 +170,33 @@ impl Shard {
             self.speculate(key);
         }
         while let Some(task) = self.tasks.pop_expired(self.now) {
-            let Task { origin, lock, kind } = task;
-            let error = match kind {
-                TaskKind::Write(write) => write.timeout(),
-                TaskKind::Gather(gather) => {
-                    let table = self.view.table(gather.command.table);
-                    let what = table.map_or_else(String::new, |route| {
-                        format!("{}.{}", route.table.keyspace, route.table.name)
-                    });
-                    gather.timeout(&what)
-                }
-                TaskKind::Lead(lead) => errors::write_timeout(
-                    "a conditional write",
-                    lead.consistency,
-                    0,
-                    lead.block_for,
-                    lead.write_type,
-                ),
-                // These have no deadline.
-                TaskKind::Stream(_) => continue,
-            };
-            self.finish(origin, lock, Err(error));
+            self.expire(task);
         }
+    }
+
+    /// Ends a task that has waited in vain.
+    pub(crate) fn expire(&mut self, task: Task) {
+        let Task { origin, lock, kind } = task;
+        let error = match kind {
+            TaskKind::Write(write) => write.timeout(),
+            TaskKind::Gather(gather) => {
+                let table = self.view.table(gather.command.table);
+                let what = table.map_or_else(String::new, |route| {
+                    format!("{}.{}", route.table.keyspace, route.table.name)
+                });
+                gather.timeout(&what)
+            }
+            TaskKind::Lead(lead) => errors::write_timeout(
+                "a conditional write",
+                lead.consistency,
+                0,
+                lead.block_for,
+                lead.write_type,
+            ),
+            // This has no deadline.
+            TaskKind::Stream(_) => return,
+        };
+        self.finish(origin, lock, Err(error));
     }
 }
 

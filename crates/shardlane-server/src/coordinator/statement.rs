@@ -15,7 +15,8 @@ use super::task::{Client, Origin};
 use super::write::WriteOrder;
 use crate::cluster::shared::now_us;
 use crate::engine::{
-    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, TableId, bind, bind_batch, prepare,
+    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, Prepared, TableId, bind, bind_batch,
+    prepare,
 };
 use crate::net::connection::ConnectionKey;
 use crate::node::shard::Shard;
@@ -288,7 +289,7 @@ fn bounds<'a>(values: &BoundValues<'a>) -> Result<Vec<Bound<'a>>, ErrorBody> {
 }
 
 fn bind_values(
-    prepared: &crate::engine::Prepared,
+    prepared: &Arc<Prepared>,
     values: &BoundValues<'_>,
     env: &Env,
 ) -> Result<Operation, ErrorBody> {

@@ -147,6 +147,14 @@ impl Tasks {
         Some(self.slab.remove(key.slot as usize).1)
     }
 
+    /// A read under a partition's lock, which is now removed.
+    pub(crate) fn take_locked_gather(&mut self) -> Option<Task> {
+        let (slot, _) = self.slab.iter().find(|(_, (_, task))| {
+            task.lock.is_some() && matches!(task.kind, TaskKind::Gather(_))
+        })?;
+        Some(self.slab.remove(slot).1)
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let queues = self.deadlines.iter().chain([&self.speculations]);
         queues.filter_map(DeadlineQueue::next_deadline).min()

@@ -401,6 +401,7 @@ impl Shard {
         for key in self.unread.clone() {
             self.queue_flush(key);
         }
+        self.give_up_undecided();
         self.accept_waiting();
     }
 
@@ -408,7 +409,8 @@ impl Shard {
     /// one is in the queues of those it concerns.
     fn on_barrier(&mut self, done: Sender<()>) {
         self.drive_locks();
-        if self.view.cas_frozen && !self.locks.is_idle() {
+        // A paused shard cannot end what it has begun, so it gives that up when it goes on.
+        if self.view.cas_frozen && !self.locks.is_idle() && !self.is_paused {
             self.locks.barriers.push(done);
         } else {
             tell(&done);

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use shardlane_wire::result::{ColumnSpec as WireColumn, MetadataFlags, encode_columns};
+use shardlane_wire::result::{ColumnSpec, MetadataFlags, encode_columns};
 
 use crate::cluster::view::IdHash;
-use crate::engine::{ColumnSpec, Prepared, Schema};
+use crate::engine::{Prepared, Schema};
 
 /// Statements a node remembers. A client that prepares more has forgotten to bind values, and
 /// gets UNPREPARED for older ones.
@@ -35,18 +35,9 @@ impl EncodedColumns {
             pair[0].keyspace == pair[1].keyspace && pair[0].table == pair[1].table
         });
         let is_global = is_one_table && !columns.is_empty();
-        let wire: Vec<WireColumn> = columns
-            .iter()
-            .map(|column| WireColumn {
-                keyspace: Arc::clone(&column.keyspace),
-                table: Arc::clone(&column.table),
-                name: Box::from(&*column.name),
-                cql_type: column.ty.clone(),
-            })
-            .collect();
         let mut raw = Vec::new();
         // Names come from CQL text in a frame, so they are short enough for the wire.
-        if encode_columns(&wire, is_global, &mut raw).is_err() {
+        if encode_columns(columns, is_global, &mut raw).is_err() {
             return Self::default();
         }
         let flags = if is_global { MetadataFlags::GLOBAL_TABLE_SPEC } else { 0 };

@@ -1,5 +1,87 @@
-"""Shard-aware access to ScyllaDB and Cassandra."""
+"""Shard-aware access to ScyllaDB and Cassandra.
+
+The names here are those of the blocking face, ``shardlane.sync``; ``shardlane.aio`` has the same
+names for asyncio::
+
+    with shardlane.connect("127.0.0.1", keyspace="ks") as session:
+        row = session.execute("SELECT name FROM users WHERE id = ?", [42]).one()
+
+    async with shardlane.aio.connect("127.0.0.1", keyspace="ks") as session:
+        row = (await session.execute("SELECT name FROM users WHERE id = ?", [42])).one()
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from . import exceptions, sync
+from ._core import UNSET, Prepared
+from ._shared.batches import Batch, BatchKind
+from ._shared.consistency import Consistency
+from ._shared.many import ManyResult
+from ._shared.results import Column, SchemaChange
+from ._shared.row_types import NamedRow
+from ._shared.topology import (
+    ClusterConnections,
+    Node,
+    NodeConnections,
+    ShardConnections,
+)
+from .exceptions import *  # noqa: F403
+from .exceptions import __all__ as _exceptions
+from .sync import Cluster, Result, Session, SessionBatch, connect
+from .types import Date, Duration, Time, Timestamp, UnsetType
+
+if TYPE_CHECKING:
+    from . import aio as aio
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "UNSET",
+    "Batch",
+    "BatchKind",
+    "Cluster",
+    "ClusterConnections",
+    "Column",
+    "Consistency",
+    "Date",
+    "Duration",
+    "ManyResult",
+    "NamedRow",
+    "Node",
+    "NodeConnections",
+    "Prepared",
+    "Result",
+    "SchemaChange",
+    "Session",
+    "SessionBatch",
+    "ShardConnections",
+    "Time",
+    "Timestamp",
+    "UnsetType",
+    "aio",
+    "connect",
+    "exceptions",
+    "sync",
+]
+__all__ += _exceptions
+
+
+def _show_as_ours() -> None:
+    """Let reprs and tracebacks name the place where users import from."""
+    public = (Batch, BatchKind, ClusterConnections, Column, Consistency, ManyResult)
+    for cls in (*public, Node, NodeConnections, SchemaChange, ShardConnections):
+        cls.__module__ = __name__
+
+
+_show_as_ours()
+
+
+def __getattr__(name: str) -> Any:
+    # Blocking programs need no asyncio, which takes a while to import.
+    if name == "aio":
+        import importlib
+
+        return importlib.import_module(".aio", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,171 @@
+"""Cluster objects, as far as both faces agree."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from shardlane.exceptions import ShardlaneError, UnknownKeyspace
+
+from . import topology
+from .errors import address, closed
+from .options import ClusterOptions, SessionOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Unpack
+
+    from shardlane import _core
+
+    from .contact_points import ContactPoints
+    from .options import ClusterKeywords
+    from .steps import Steps
+
+
+class BaseCluster:
+    """An I/O thread and pools of connections, shared by all sessions made from it.
+
+    Nothing happens before the first session: the object can be made at import time, before
+    ``fork()`` and outside of an event loop.
+    """
+
+    # In case __init__ raises: __del__ runs all the same.
+    _client: _core.Cluster | None = None
+
+    def __init__(
+        self, contact_points: ContactPoints = "127.0.0.1", **options: Unpack[ClusterKeywords]
+    ) -> None:
+        self._options = ClusterOptions.make(contact_points, **options)
+        self._closed = False
+        self._lock = threading.Lock()
+        # What the user holds: for messages.
+        self._held_as = "cluster"
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._closed
+
+    @property
+    def name(self) -> str | None:
+        """The cluster's name, as the servers tell it; None before the first session."""
+        return None if self._client is None else self._client.name
+
+    @property
+    def partitioner(self) -> str | None:
+        """The class of the partitioner, as the servers tell it; None before the first session."""
+        return None if self._client is None else self._client.partitioner
+
+    def nodes(self) -> tuple[topology.Node, ...]:
+        """Return the nodes, as last known; empty before the first session.
+
+        Raises:
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        return () if self._client is None else topology.nodes(self._client.nodes())
+
+    def keyspaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the keyspaces, each with its replication options; empty before the first session.
+
+        Raises:
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        known = {} if self._client is None else self._client.keyspaces()
+        return {name: dict(keyspace["replication"]) for name, keyspace in sorted(known.items())}
+
+    def shards(self) -> topology.ClusterConnections:
+        """Return the pools: per node and shard, connections and what went over them.
+
+        Empty before the first session. It is a snapshot; call again for later numbers.
+
+        Raises:
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        return topology.connections([] if self._client is None else self._client.pools())
+
+    def _start(self) -> _core.Cluster:
+        """Begin to connect, unless it was done before.
+
+        Raises:
+            SessionClosed: the cluster object has been closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise closed()
+            if self._client is None:
+                self._client = self._options.start()
+                _open.add(self)
+            return self._client
+
+    def _open_session(self, keyspace: str | None, options: SessionOptions) -> Steps[_core.Session]:
+        """Connect if need be, and open a session of the core.
+
+        Raises:
+            NoHostAvailable: no contact point could be reached.
+            UnknownKeyspace: there is no such keyspace.
+        """
+        core = self._start()
+        yield core.ready()
+        if keyspace is not None and keyspace not in core.keyspaces():
+            yield from self._look_for(core, keyspace, options)
+        return options.open(core, keyspace)
+
+    def _look_for(self, core: _core.Cluster, keyspace: str, options: SessionOptions) -> Steps[None]:
+        """Ask the servers: a keyspace made a moment ago is not among the known ones yet."""
+        literal = keyspace.replace("'", "''")
+        cql = f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{literal}'"
+        request = options.open(core, None).execute(cql, None, options.timeout, "LOCAL_ONE")
+        assert request is not None
+        page: _core.Page = yield request
+        if not len(page):
+            names = [name for name in sorted(core.keyspaces()) if not name.startswith("system")]
+            raise UnknownKeyspace(
+                f"there is no keyspace {keyspace!r}",
+                keyspace=keyspace,
+                hint=f"there are: {', '.join(names) or 'none but those of the system'}",
+            )
+
+    def _begin_close(self, drain: float) -> _core.Cluster | None:
+        """Take no more requests; return the core that is to be joined, None if there is none."""
+        with self._lock:
+            core = None if self._closed else self._client
+            self._closed = True
+        _open.discard(self)
+        if core is not None:
+            core.close(drain)
+        return core
+
+    def _describe(self) -> str:
+        """Where it is connected to, for reprs; never a password."""
+        shown = [address(*point) for point in self._options.contact_points[:3]]
+        points = ", ".join(shown) + (", ..." if len(self._options.contact_points) > 3 else "")
+        if self._closed:
+            return f"{points}: closed"
+        if self._client is None:
+            return f"{points}: not connected yet"
+        try:
+            return f"{points}: {self.shards().summary()}"
+        except ShardlaneError as error:
+            return f"{points}: {error.message}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} at {self._describe()}>"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._client is not None and not self._closed:
+            _warn(f"unclosed {self._held_as}: {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._begin_close(0.0)
+
+
+_open: weakref.WeakSet[BaseCluster] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Stop the I/O threads. No warning: the end of the process would close everything as well."""
+    for cluster in list(_open):
+        cluster._begin_close(0.0)

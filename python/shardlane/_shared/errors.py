@@ -1,0 +1,217 @@
+"""From the core's description of a failure to the exception that users catch.
+
+The core calls `build` with a dict, because errors are rare and wording is easier to change here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shardlane import exceptions as exc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Error codes of the protocol (native_protocol_v4.spec, section 9). 0x000A is the server saying that
+# we broke the protocol; ServerError carries it with its code.
+_BY_CODE: dict[int, type[exc.ServerError]] = {
+    0x0100: exc.AuthenticationFailed,
+    0x1000: exc.Unavailable,
+    0x1001: exc.Overloaded,
+    0x1002: exc.Bootstrapping,
+    0x1003: exc.TruncateFailed,
+    0x1100: exc.WriteTimeout,
+    0x1200: exc.ReadTimeout,
+    0x1300: exc.ReadFailure,
+    0x1400: exc.FunctionFailure,
+    0x1500: exc.WriteFailure,
+    0x1600: exc.CdcWriteFailure,
+    0x1700: exc.CasWriteUnknown,
+    0x2000: exc.CqlSyntaxError,
+    0x2100: exc.Unauthorized,
+    0x2200: exc.InvalidQuery,
+    0x2300: exc.ConfigError,
+    0x2400: exc.AlreadyExists,
+    0x2500: exc.UnpreparedStatement,
+}
+
+_FORK_HINT = "make the cluster object and its sessions in the child process, after fork()"
+
+
+def address(host: str, port: int) -> str:
+    """Return address and port as one text, IPv6 addresses in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def build(info: dict[str, Any]) -> exc.ShardlaneError:
+    """Return the exception for a failure that the core describes.
+
+    Args:
+        info: ``kind``, and by kind ``message``, ``attempts``, ``statement``, ``timeout``,
+            ``in_flight``, ``unreachable``.
+    """
+    kind = info.get("kind", "internal")
+    make = _KINDS.get(kind)
+    if make is None:
+        return exc.InternalError(f"unknown kind of failure: {kind!r}")
+    return make(info)
+
+
+def closed() -> exc.SessionClosed:
+    """Return the exception for the use of a closed session."""
+    return exc.SessionClosed("the session is closed", hint="connect() again")
+
+
+def _request(info: dict[str, Any]) -> dict[str, Any]:
+    """The fields that all failed requests have."""
+    return {
+        "statement": info.get("statement"),
+        "attempts": tuple(map(_attempt, info.get("attempts") or ())),
+    }
+
+
+def _attempt(info: dict[str, Any]) -> exc.Attempt:
+    return exc.Attempt(
+        node=address(info["address"], info["port"]),
+        host_id=info["host_id"],
+        shard=info.get("shard"),
+        failure=info["failure"],
+        message=info["message"],
+        written=info.get("written", True),
+        code=info.get("code"),
+    )
+
+
+def _of_attempt(info: dict[str, Any]) -> exc.ShardlaneError:
+    """The last attempt decided."""
+    request = _request(info)
+    if not request["attempts"]:
+        return exc.InternalError("a request failed without a failed attempt")
+    last: exc.Attempt = request["attempts"][-1]
+    if last.failure == "server":
+        return _of_server(info["attempts"][-1], last, request)
+    if last.failure == "connection":
+        outcome = "it may have been applied" if last.written else "it was not sent"
+        return exc.ConnectionLost(
+            f"{last}; {outcome}",
+            node=last.node,
+            shard=last.shard,
+            written=last.written,
+            hint="mark the statement idempotent=True if it may be repeated"
+            if last.written
+            else None,
+            **request,
+        )
+    return exc.NoHostAvailable(
+        f"no node could take the request: {last}", reasons=_reasons(request), **request
+    )
+
+
+def _of_server(
+    info: dict[str, Any], attempt: exc.Attempt, request: dict[str, Any]
+) -> exc.ServerError:
+    code = attempt.code or 0
+    detail = dict(info.get("detail") or {})
+    if "argument_types" in detail:
+        detail["argument_types"] = tuple(detail["argument_types"])
+    # The rate limit's code is the server's own choice; only its fields tell.
+    fallback = exc.RateLimitReached if "rejected_by_coordinator" in detail else exc.ServerError
+    cls = _BY_CODE.get(code, fallback)
+    return cls(
+        attempt.message or cls.__name__,
+        code=code,
+        node=attempt.node,
+        host_id=attempt.host_id,
+        shard=attempt.shard,
+        **request,
+        **detail,
+    )
+
+
+def _no_node(info: dict[str, Any]) -> exc.ShardlaneError:
+    request = _request(info)
+    reasons = _reasons(request)
+    if not reasons:
+        return exc.NoHostAvailable(
+            "no node is connected",
+            hint="is the cluster up? session.shards() shows what is connected",
+            **request,
+        )
+    return exc.NoHostAvailable(
+        f"no node could take the request: {_listed(reasons)}", reasons=reasons, **request
+    )
+
+
+def _unreachable(info: dict[str, Any]) -> exc.ShardlaneError:
+    reasons = dict(info.get("unreachable") or ())
+    if any("authentication" in reason.lower() for reason in reasons.values()):
+        hint = "check username= and password="
+    else:
+        hint = "check the addresses, port= and whether the server is up"
+    listed = _listed(reasons) or "there is none"
+    return exc.NoHostAvailable(
+        f"no contact point could be reached: {listed}", reasons=reasons, hint=hint, **_request(info)
+    )
+
+
+def _reasons(request: dict[str, Any]) -> dict[str, str]:
+    return {attempt.node: attempt.message for attempt in request["attempts"]}
+
+
+def _listed(reasons: dict[str, str], shown_max: int = 5) -> str:
+    shown = [f"{node}: {reason}" for node, reason in list(reasons.items())[:shown_max]]
+    if len(reasons) > shown_max:
+        shown.append(f"and {len(reasons) - shown_max} more")
+    return "; ".join(shown)
+
+
+def _timeout(info: dict[str, Any]) -> exc.ShardlaneError:
+    timeout, in_flight = info.get("timeout", 0.0), info.get("in_flight", False)
+    outcome = "the server may have acted" if in_flight else "nothing was under way"
+    return exc.RequestTimeout(
+        f"no answer within {timeout:g} s; {outcome}",
+        timeout=timeout,
+        in_flight=in_flight,
+        hint="raise timeout=, or look at the servers' load",
+        **_request(info),
+    )
+
+
+def _cancelled(info: dict[str, Any]) -> exc.ShardlaneError:
+    return exc.RequestCancelled("the request was cancelled", **_request(info))
+
+
+def _closed(info: dict[str, Any]) -> exc.ShardlaneError:
+    return closed()
+
+
+def _prepared_id_changed(info: dict[str, Any]) -> exc.ShardlaneError:
+    message = "preparing the statement again gave another one: the schema has changed"
+    return exc.PreparedStatementChanged(message, **_request(info))
+
+
+def _fork(info: dict[str, Any]) -> exc.ShardlaneError:
+    message = info.get("message") or "this session was made before fork(), in the parent process"
+    return exc.ForkError(message, hint=_FORK_HINT)
+
+
+def _protocol(info: dict[str, Any]) -> exc.ShardlaneError:
+    return exc.ProtocolError(info.get("message") or "the server broke the protocol")
+
+
+def _internal(info: dict[str, Any]) -> exc.ShardlaneError:
+    return exc.InternalError(info.get("message") or "something impossible happened")
+
+
+_KINDS: dict[str, Callable[[dict[str, Any]], exc.ShardlaneError]] = {
+    "attempt": _of_attempt,
+    "no_node": _no_node,
+    "timeout": _timeout,
+    "cancelled": _cancelled,
+    "closed": _closed,
+    "prepared_id_changed": _prepared_id_changed,
+    "unreachable": _unreachable,
+    "fork": _fork,
+    "protocol": _protocol,
+    "internal": _internal,
+}

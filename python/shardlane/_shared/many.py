@@ -1,0 +1,205 @@
+"""The same statement for many parameter sets, with a bounded number of requests under way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from shardlane.exceptions import BadValue, ShardlaneError
+
+from .options import positive
+from .steps import TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
+
+if TYPE_CHECKING:
+    from shardlane import _core
+
+R = TypeVar("R")
+
+CONCURRENCY = 128
+"""Requests of one ``execute_many`` under way, unless told otherwise."""
+
+MOST_CONCURRENT = 1_000_000
+"""A bound for ``concurrency``: what a list of requests under way may hold."""
+
+_END: Any = object()
+
+
+@dataclass(frozen=True)
+class ManyResult(Generic[R]):
+    """What an ``execute_many`` did."""
+
+    count: int
+    """Parameter sets executed, those that failed included."""
+    errors: tuple[tuple[int, ShardlaneError], ...] = ()
+    """With ``raise_on_error=False``, positions (from 0) of parameter sets that failed, and why."""
+    results: list[R | None] = field(default_factory=list, repr=False)
+    """With ``results=True`` one result for each parameter set, in order; None where it failed."""
+
+    @property
+    def succeeded(self) -> int:
+        """Parameter sets executed without an error."""
+        return self.count - len(self.errors)
+
+
+class Window(Generic[R]):
+    """The requests under way, and what became of those that have ended.
+
+    Which request to wait for: the oldest would do if all took the same time. But a single slow one
+    would then hold up everything behind it, so the wait is for the one at a quarter of the window,
+    and whatever else has ended by then is taken out and replaced, too. Up to a quarter of the
+    requests may be slow before the window runs empty.
+    """
+
+    def __init__(
+        self, keep: Callable[[_core.Page, Parameters], R] | None, raise_on_error: bool
+    ) -> None:
+        self._keep = keep
+        self._raise_on_error = raise_on_error
+        self._under_way: list[tuple[int, Parameters, _core.Request[_core.Page]]] = []
+        self._errors: list[tuple[int, ShardlaneError]] = []
+        self._results: list[R | None] = []
+        self.count = 0
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def has_stopped(self) -> bool:
+        """Whether an error was found after which nothing more is to be sent."""
+        return self._raise_on_error and bool(self._errors)
+
+    def next_position(self) -> int:
+        """Count a parameter set; return its position."""
+        position = self.count
+        self.count += 1
+        if self._keep is not None:
+            self._results.append(None)
+        return position
+
+    def add(
+        self, position: int, parameters: Parameters, request: _core.Request[_core.Page]
+    ) -> None:
+        """Take charge of a request."""
+        self._under_way.append((position, parameters, request))
+
+    def failed(self, position: int, error: ShardlaneError) -> None:
+        """Note that a parameter set failed."""
+        error.parameter_set = position
+        self._errors.append((position, error))
+
+    def some_have_ended(self) -> Steps[None]:
+        """Wait until there is room again, and take out whatever has ended."""
+        target = self._under_way[len(self._under_way) // 4]
+        if not target[2].done():
+            with contextlib.suppress(ShardlaneError):  # noted below, as the request's result
+                yield target[2]
+        self.sweep()
+
+    def oldest_has_ended(self) -> bool:
+        """Whether the request that was sent first has ended."""
+        return bool(self._under_way) and self._under_way[0][2].done()
+
+    def sweep(self) -> None:
+        """Take out whatever has ended."""
+        still = []
+        for entry in self._under_way:
+            if not entry[2].done():
+                still.append(entry)
+                continue
+            position, parameters, request = entry
+            try:
+                page = request.result()
+            except ShardlaneError as error:
+                self.failed(position, error)
+            else:
+                if self._keep is not None:
+                    self._results[position] = self._keep(page, parameters)
+        self._under_way = still
+
+    def cancel(self) -> None:
+        """Give up whatever is under way."""
+        for _, _, request in self._under_way:
+            request.cancel()
+
+    def outcome(self) -> ManyResult[R]:
+        """Return what was done.
+
+        Raises:
+            ShardlaneError: the first failure, by position, unless errors are collected.
+        """
+        self._errors.sort(key=lambda entry: entry[0])
+        if self.has_stopped():
+            raise self._errors[0][1]
+        return ManyResult(self.count, tuple(self._errors), self._results)
+
+
+def execute_many(
+    core: _core.Session,
+    statement: Statement,
+    source: Any,
+    options: ExecuteOptions,
+    default_timeout: float | None,
+    *,
+    concurrency: int,
+    raise_on_error: bool,
+    keep: Callable[[_core.Page, Parameters], R] | None,
+) -> Steps[ManyResult[R]]:
+    """Execute a statement for each parameter set.
+
+    A parameter set is taken from the source only when its request can be sent at once. An
+    asynchronous source is served by yielding what its ``__anext__`` returns, which only the
+    asyncio face answers.
+
+    Raises:
+        ConfigurationError: ``concurrency`` is not a positive int.
+        ShardlaneError: the first failure, with ``parameter_set`` telling where. Nothing more is
+            sent after it; what is under way is waited for, so that nothing happens after the error.
+    """
+    positive("concurrency", concurrency, MOST_CONCURRENT)
+    if isinstance(statement, str):
+        cached = core.cached(statement)
+        if cached is None:
+            deadline = Deadline(options[TIMEOUT], default_timeout)
+            cached = yield core.prepare(statement, deadline.timeout)
+        statement = cached
+    window: Window[R] = Window(keep, raise_on_error)
+    is_asynchronous = isinstance(source, AsyncIterator)
+    try:
+        while not window.has_stopped():
+            if is_asynchronous:
+                parameters = yield from _pull(source)
+                # Meanwhile requests may have ended, in an error even.
+                if window.oldest_has_ended():
+                    window.sweep()
+                if window.has_stopped():
+                    break
+            else:
+                parameters = next(source, _END)
+            if parameters is _END:
+                break
+            position = window.next_position()
+            try:
+                request = core.execute(statement, parameters, *options)
+            except BadValue as error:
+                window.failed(position, error)
+                continue
+            assert request is not None
+            window.add(position, parameters, request)
+            if len(window) >= concurrency:
+                yield from window.some_have_ended()
+        while len(window):
+            yield from window.some_have_ended()
+    except BaseException:
+        window.cancel()
+        raise
+    return window.outcome()
+
+
+def _pull(source: AsyncIterator[Parameters]) -> Steps[Any]:
+    """Return the next parameter set of an asynchronous source; the end marker after the last."""
+    awaitable: Any = source.__anext__()
+    try:
+        return (yield awaitable)
+    except StopAsyncIteration:
+        return _END

@@ -1,0 +1,277 @@
+"""Options of cluster objects and sessions, checked where they are given."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from shardlane import _core
+from shardlane.exceptions import ConfigurationError
+
+from .consistency import Consistency, checked_consistency, checked_serial_consistency
+from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .row_types import AnyRowFactory
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that ``close()`` gives to requests under way, unless told otherwise."""
+
+
+class ClusterKeywords(TypedDict, total=False):
+    """Keyword options of a cluster object; see ``shardlane.connect`` for what they mean."""
+
+    port: int
+    username: str | None
+    password: str | None
+    local_datacenter: str | None
+    compression: str | None
+    shard_awareness: str
+    connections_per_shard: int | None
+    connections_per_host: int | None
+    source_ports: tuple[int, int] | None
+    connect_timeout: float
+    keepalive_interval: float
+    keepalive_timeout: float
+    reconnect_delay_min: float
+    reconnect_delay_max: float
+    pool_wait: float
+    schema_agreement_timeout: float
+    in_flight_per_connection_max: int | None
+    application_name: str | None
+    statement_cache_size: int
+
+
+class SessionKeywords(TypedDict, total=False):
+    """Keyword options of a session except ``row_factory``, which overloads tell apart."""
+
+    timeout: float | None
+    consistency: Consistency | str
+    serial_consistency: Consistency | str | None
+    page_size: int | None
+    idempotent: bool
+
+
+class ConnectKeywords(ClusterKeywords, SessionKeywords, total=False):
+    """Keyword options of ``connect`` except ``row_factory``."""
+
+    keyspace: str | None
+
+
+class RequestKeywords(TypedDict, total=False):
+    """Keyword options that all requests take; see ``Session.execute``."""
+
+    timeout: float | _core.UnsetType | None
+    consistency: Consistency | str | _core.UnsetType
+    serial_consistency: Consistency | str | _core.UnsetType | None
+    timestamp: int | None
+    idempotent: bool | _core.UnsetType
+    tracing: bool
+    custom_payload: Mapping[str, bytes] | None
+
+
+class ExecuteKeywords(RequestKeywords, total=False):
+    """Keyword options of ``Session.execute`` except ``row_factory``."""
+
+    page_size: int | _core.UnsetType | None
+    paging_state: bytes | None
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Everything a cluster object is made from. The password is left out of the repr."""
+
+    contact_points: tuple[tuple[str, int], ...]
+    local_datacenter: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    compression: str | None = None
+    shard_awareness: str = "full"
+    connections_per_shard: int | None = None
+    connections_per_host: int | None = None
+    source_ports: tuple[int, int] | None = None
+    connect_timeout: float = 5.0
+    keepalive_interval: float = 30.0
+    keepalive_timeout: float = 30.0
+    reconnect_delay_min: float = 0.05
+    reconnect_delay_max: float = 10.0
+    pool_wait: float = 2.0
+    schema_agreement_timeout: float = 10.0
+    in_flight_per_connection_max: int | None = None
+    application_name: str | None = None
+    statement_cache_size: int = 1000
+
+    @classmethod
+    def make(
+        cls, contact_points: ContactPoints, *, port: int = DEFAULT_PORT, **options: Any
+    ) -> ClusterOptions:
+        """Check and collect.
+
+        Raises:
+            ConfigurationError: an option is unknown or makes no sense; the message names it.
+        """
+        known = {option.name for option in fields(cls)}
+        if unknown := options.keys() - known:
+            raise ConfigurationError(
+                f"unknown option {min(unknown)!r}",
+                hint=f"there are: port, {', '.join(sorted(known))}",
+            )
+        self = cls(parse(contact_points, port), **options)
+        self._check()
+        return self
+
+    def _check(self) -> None:
+        if (self.username is None) != (self.password is None):
+            raise ConfigurationError("give both username= and password=, or neither")
+        for name in ("username", "password", "local_datacenter", "application_name"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                # Never the value itself: it may be the password.
+                raise ConfigurationError(f"{name} is a {type(value).__name__}", hint="give a str")
+        one_of("compression", self.compression, (None, "lz4", "snappy"))
+        one_of("shard_awareness", self.shard_awareness, ("full", "legacy", "off"))
+        if self.connections_per_shard is not None and self.connections_per_host is not None:
+            raise ConfigurationError(
+                "give connections_per_shard= or connections_per_host=, not both"
+            )
+        for name in ("connections_per_shard", "connections_per_host"):
+            positive(name, getattr(self, name), most=1024, or_none=True)
+        positive(
+            "in_flight_per_connection_max", self.in_flight_per_connection_max, 32768, or_none=True
+        )
+        positive("statement_cache_size", self.statement_cache_size, 2**31)
+        for name in (
+            "connect_timeout",
+            "keepalive_interval",
+            "keepalive_timeout",
+            "reconnect_delay_min",
+            "reconnect_delay_max",
+            "pool_wait",
+            "schema_agreement_timeout",
+        ):
+            seconds(name, getattr(self, name), zero=name == "pool_wait")
+        if self.source_ports is not None:
+            self._check_source_ports(self.source_ports)
+
+    def _check_source_ports(self, ports: Any) -> None:
+        if not isinstance(ports, (tuple, list)) or len(ports) != 2:
+            raise ConfigurationError(
+                f"source_ports={ports!r} is not a range",
+                hint="give the lowest and the highest port",
+            )
+        low, high = (checked_port(port, "source_ports: the port") for port in ports)
+        if low > high:
+            raise ConfigurationError(
+                f"source_ports={ports!r} is empty", hint="give the lowest port first"
+            )
+
+    def start(self) -> _core.Cluster:
+        """Begin to connect."""
+        options = {option.name: getattr(self, option.name) for option in fields(self)}
+        try:
+            return _core.Cluster(options.pop("contact_points"), **options)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ConfigurationError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a session's requests use unless they say otherwise."""
+
+    timeout: float | None = 10.0
+    consistency: str = "LOCAL_QUORUM"
+    serial_consistency: str | None = None
+    page_size: int | None = 5000
+    idempotent: bool = False
+    row_factory: AnyRowFactory = "named"
+
+    @classmethod
+    def make(cls, **options: Any) -> SessionOptions:
+        """Check and collect.
+
+        Raises:
+            ConfigurationError: an option is unknown or makes no sense; the message names it.
+        """
+        known = [option.name for option in fields(cls)]
+        if unknown := options.keys() - set(known):
+            raise ConfigurationError(
+                f"unknown option {min(unknown)!r}", hint=f"there are: {', '.join(known)}"
+            )
+        if "consistency" in options:
+            options["consistency"] = checked_consistency(options["consistency"])
+        if "serial_consistency" in options:
+            options["serial_consistency"] = checked_serial_consistency(
+                options["serial_consistency"]
+            )
+        self = cls(**options)
+        if self.timeout is not None:
+            seconds("timeout", self.timeout, remedy="or None for no limit")
+        positive("page_size", self.page_size, 2**31 - 1, or_none=True)
+        one_of("idempotent", self.idempotent, (True, False))
+        if not callable(self.row_factory):
+            one_of(
+                "row_factory", self.row_factory, ("named", "tuple", "dict", "scalar"), "a callable"
+            )
+        return self
+
+    def open(self, cluster: _core.Cluster, keyspace: str | None) -> _core.Session:
+        """Open a session of the core; nothing is sent."""
+        return cluster.session(
+            keyspace,
+            consistency=self.consistency,
+            serial_consistency=self.serial_consistency,
+            timeout=self.timeout,
+            page_size=self.page_size,
+            idempotent=self.idempotent,
+            row_factory=self.row_factory,
+        )
+
+
+SESSION_OPTION_NAMES = frozenset(option.name for option in fields(SessionOptions))
+
+
+def checked_keyspace(keyspace: Any) -> str | None:
+    """Return the name of a keyspace, or None.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if keyspace is None or (isinstance(keyspace, str) and keyspace):
+        return keyspace
+    raise ConfigurationError(f"keyspace={keyspace!r} is not a name", hint="give a str, or None")
+
+
+def one_of(name: str, value: Any, allowed: tuple[Any, ...], also: str = "") -> None:
+    """Raise ConfigurationError unless ``value`` is one of ``allowed``, exactly."""
+    if any(value is choice or (isinstance(choice, str) and value == choice) for choice in allowed):
+        return
+    choices = ", ".join(map(repr, allowed))
+    raise ConfigurationError(
+        f"{name}={value!r} is not understood",
+        hint=f"give one of {choices}{' or ' if also else ''}{also}",
+    )
+
+
+def positive(name: str, value: Any, most: int, *, or_none: bool = False) -> None:
+    """Raise ConfigurationError unless ``value`` is an int from 1 to ``most``."""
+    if value is None and or_none:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigurationError(
+            f"{name}={value!r} is out of range",
+            hint=f"give a number from 1 to {most}{', or None' if or_none else ''}",
+        )
+
+
+def seconds(name: str, value: Any, *, zero: bool = False, remedy: str = "") -> None:
+    """Raise ConfigurationError unless ``value`` is a number of seconds, above zero or from zero."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and (value > 0 or (zero and value == 0)):
+        return
+    kind = "a number of seconds, zero or more" if zero else "a positive number of seconds"
+    raise ConfigurationError(
+        f"{name}={value!r} is not understood", hint=f"give {kind}{', ' if remedy else ''}{remedy}"
+    )

@@ -1,0 +1,92 @@
+"""Going through the pages of a result, the next one being fetched meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .steps import PAGING_STATE, ExecuteOptions, Parameters, Statement, Steps
+
+if TYPE_CHECKING:
+    from shardlane import _core
+
+
+class Continuation:
+    """How the pages after the first one of an execution are got.
+
+    Args:
+        session: the session of the face, kept alive as long as there are pages to get.
+        core: its core.
+        statement: what was executed; a text with parameters if it was found in the cache.
+        parameters: as executed.
+        options: as executed.
+    """
+
+    __slots__ = ("_core", "_options", "_parameters", "_session", "_statement")
+
+    def __init__(
+        self,
+        session: object,
+        core: _core.Session,
+        statement: Statement,
+        parameters: Parameters,
+        options: ExecuteOptions,
+    ) -> None:
+        self._session = session
+        self._core = core
+        self._statement: Statement = statement
+        if isinstance(statement, str) and parameters:
+            # The prepared statement stays good when its text is pushed out of the cache.
+            self._statement = core.cached(statement) or statement
+        self._parameters = parameters
+        self._options = options
+
+    def resolve(self) -> Steps[None]:
+        """Prepare again what was pushed out of the cache in the meantime."""
+        if isinstance(self._statement, str) and self._parameters:
+            self._statement = yield self._core.prepare(self._statement, self._options[0])
+
+    def begin(self, paging_state: bytes | None) -> _core.Request[_core.Page]:
+        """Begin to fetch the page at ``paging_state``."""
+        before, after = self._options[:PAGING_STATE], self._options[PAGING_STATE + 1 :]
+        execute: Any = self._core.execute
+        request: _core.Request[_core.Page] | None = execute(
+            self._statement, self._parameters, *before, paging_state, *after
+        )
+        assert request is not None
+        return request
+
+
+class Paging:
+    """One pass over the pages of a result. At most one request is under way.
+
+    Args:
+        first: the page that is there already.
+        continuation: how to get the next ones.
+    """
+
+    __slots__ = ("_ahead", "_continuation", "_first")
+
+    def __init__(self, first: _core.Page, continuation: Continuation) -> None:
+        self._first: _core.Page | None = first
+        self._continuation = continuation
+        self._ahead: _core.Request[_core.Page] | None = None
+
+    def advance(self) -> Steps[_core.Page | None]:
+        """Return the next page, or None after the last one; the one after it is under way then."""
+        if self._first is not None:
+            page, self._first = self._first, None
+            yield from self._continuation.resolve()
+        elif self._ahead is not None:
+            page = yield self._ahead
+            self._ahead = None
+        else:
+            return None
+        if page.has_more:
+            self._ahead = self._continuation.begin(page.paging_state)
+        return page
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None

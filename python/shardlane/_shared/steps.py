@@ -1,0 +1,143 @@
+"""Operations of several requests, written once for both faces.
+
+Each is a generator, after the model of psycopg. It *yields* a request of the core that is under way
+and is *sent* the answer; what it returns is the outcome of the whole operation. It never waits: the
+blocking face answers each request with ``request.wait()``, the asyncio face with ``await request``.
+If the wait raises (an error of the server, ``KeyboardInterrupt``, ``CancelledError``), the face
+throws that into the generator, at the ``yield``; a generator that has other requests under way
+cancels them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shardlane import _core
+from shardlane.exceptions import BadValue, RequestTimeout
+
+if TYPE_CHECKING:
+    from .batches import Batch
+
+T = TypeVar("T")
+
+Steps = Generator["_core.Request[Any]", Any, T]
+"""An operation: yields requests, is sent answers, returns its outcome."""
+
+Statement = str | _core.Prepared
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+ExecuteOptions = tuple[Any, ...]
+"""The options of ``_core.Session.execute`` in its order, from ``timeout`` on."""
+TIMEOUT = 0
+PAGING_STATE = 4
+NO_OPTIONS: ExecuteOptions = (
+    *(_core.UNSET,) * PAGING_STATE,
+    None,
+    None,
+    _core.UNSET,
+    False,
+    None,
+    _core.UNSET,
+)
+
+
+class Deadline:
+    """One timeout over several requests.
+
+    Args:
+        timeout: in seconds; None means no limit, ``UNSET`` the session's default.
+        default: the session's default, in seconds or None.
+    """
+
+    __slots__ = ("_ends_at", "timeout")
+
+    def __init__(self, timeout: float | _core.UnsetType | None, default: float | None) -> None:
+        chosen = default if isinstance(timeout, _core.UnsetType) else timeout
+        self.timeout = chosen
+        # Anything but a number goes to the core as it is, which says what it takes.
+        is_number = isinstance(chosen, (int, float))
+        self._ends_at = time.monotonic() + chosen if is_number else None  # type: ignore[operator]
+
+    def left(self) -> float | None:
+        """What remains, in seconds.
+
+        Raises:
+            RequestTimeout: nothing does.
+        """
+        if self._ends_at is None:
+            return self.timeout
+        left = self._ends_at - time.monotonic()
+        if left <= 0 and self.timeout is not None and self.timeout > 0:
+            message = f"no answer within {self.timeout:g} s; the statement was not sent"
+            raise RequestTimeout(message, timeout=self.timeout)
+        return left
+
+
+def prepare_and_execute(
+    core: _core.Session,
+    cql: Statement,
+    parameters: Parameters,
+    options: ExecuteOptions,
+    default_timeout: float | None,
+) -> Steps[tuple[_core.Page, _core.Prepared]]:
+    """Execute a text with parameters that is not in the cache; return the statement, too."""
+    assert isinstance(cql, str)
+    deadline = Deadline(options[TIMEOUT], default_timeout)
+    prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout)
+    request = core.execute(prepared, parameters, deadline.left(), *options[TIMEOUT + 1 :])
+    assert request is not None
+    page: _core.Page = yield request
+    return page, prepared
+
+
+def execute_batch(
+    core: _core.Session, batch: Batch, options: tuple[Any, ...], default_timeout: float | None
+) -> Steps[_core.Page]:
+    """Prepare what has to be, all at once, and execute the batch.
+
+    Args:
+        core: the session.
+        batch: the batch.
+        options: those of ``_core.Session.batch`` in its order, from ``timeout`` on.
+        default_timeout: the session's, in seconds or None.
+
+    Raises:
+        BadValue: the batch is empty.
+    """
+    if not batch.statements:
+        raise BadValue("the batch is empty", hint="add() statements before executing it")
+    deadline = Deadline(options[TIMEOUT], default_timeout)
+    statements = batch.statements
+    missing = {
+        statement
+        for statement, parameters in statements
+        if isinstance(statement, str) and parameters and core.cached(statement) is None
+    }
+    if missing:
+        prepared = yield from _prepare_all(core, missing, deadline)
+        # Not left to the cache, which may be smaller than the batch.
+        statements = [
+            (
+                prepared.get(statement, statement) if isinstance(statement, str) else statement,
+                values,
+            )
+            for statement, values in statements
+        ]
+    page: _core.Page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
+    return page
+
+
+def _prepare_all(
+    core: _core.Session, texts: set[str], deadline: Deadline
+) -> Steps[dict[str, _core.Prepared]]:
+    requests = {cql: core.prepare(cql, deadline.timeout) for cql in texts}
+    prepared = {}
+    try:
+        for cql, request in requests.items():
+            prepared[cql] = yield request
+    finally:
+        for request in requests.values():
+            request.cancel()
+    return prepared

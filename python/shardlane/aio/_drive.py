@@ -1,0 +1,26 @@
+"""How this face waits for operations of several requests; single ones are simply awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from shardlane._shared.steps import Steps
+
+T = TypeVar("T")
+
+
+async def drive(steps: Steps[T]) -> T:
+    """Carry out an operation. Cancelling reaches it at the request it waits for."""
+    try:
+        request = next(steps)
+        while True:
+            try:
+                answer = await request
+            except BaseException as error:  # noqa: PERF203
+                request = steps.throw(error)
+            else:
+                request = steps.send(answer)
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome

@@ -1,0 +1,92 @@
+"""Results of the asyncio face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardlane._shared.paging import Paging
+from shardlane._shared.results import BaseResult, RowT
+from shardlane.exceptions import MultiplePages
+
+from ._drive import drive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class Result(BaseResult[RowT]):
+    """The outcome of one execution: rows, and what the server said about them.
+
+    ``async for`` goes over the rows of all pages; while one page is gone through, the next one is
+    fetched. Each loop begins at the first row again, and fetches further pages again. A result
+    that has one page only, which is most of them, can be gone through with plain ``for`` as well.
+    """
+
+    __slots__ = ()
+
+    async def __aiter__(self) -> AsyncIterator[RowT]:
+        """Iterate over the rows of all pages.
+
+        Raises:
+            RequestError: a further page could not be fetched; each has the timeout of the
+                execution.
+            DecodeError: the server sent no value of a column's type.
+        """
+        if self._more is None:
+            for row in self.page_rows:
+                yield row
+            return
+        paging = Paging(self._page, self._more)
+        try:
+            while (page := await drive(paging.advance())) is not None:
+                for row in page.rows():
+                    yield row
+        finally:
+            paging.close()
+
+    def __iter__(self) -> Iterator[RowT]:
+        """Iterate over the rows of a result that has a single page.
+
+        Raises:
+            MultiplePages: there are more pages, which cannot be fetched without awaiting.
+            DecodeError: the server sent no value of a column's type.
+        """
+        if self._more is not None:
+            raise MultiplePages(
+                "the result has more than one page",
+                hint="use `async for`, `await result.all()`, or `page_rows` for the first page",
+            )
+        return iter(self.page_rows)
+
+    async def pages(self) -> AsyncIterator[list[RowT]]:
+        """Iterate over pages, each a list of rows, the next one being fetched meanwhile.
+
+        Raises:
+            RequestError: a further page could not be fetched; each has the timeout of the
+                execution.
+            DecodeError: the server sent no value of a column's type.
+        """
+        if self._more is None:
+            yield self.page_rows
+            return
+        paging = Paging(self._page, self._more)
+        try:
+            while (page := await drive(paging.advance())) is not None:
+                yield page.rows()
+        finally:
+            paging.close()
+
+    async def all(self) -> list[RowT]:
+        """Return the rows of all pages.
+
+        Raises:
+            RequestError: a further page could not be fetched; each has the timeout of the
+                execution.
+            DecodeError: the server sent no value of a column's type.
+        """
+        if self._more is None:
+            return list(self.page_rows)
+        rows: list[RowT] = []
+        async for page in self.pages():
+            rows += page
+        return rows

@@ -1,0 +1,136 @@
+"""Cluster objects of the blocking face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from shardlane._shared.clusters import BaseCluster
+from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace, seconds
+
+from ._session import Session
+from ._wait import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from shardlane._shared.options import SessionKeywords
+    from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+
+T = TypeVar("T")
+
+
+class Cluster(BaseCluster):
+    """An I/O thread and pools of connections, shared by all sessions made from it.
+
+    Nothing happens before the first session: the object can be made at import time and before
+    ``fork()``. Use it in a ``with`` statement, or ``close()`` it.
+
+    Args:
+        contact_points: as in ``shardlane.connect``.
+        **options: as in ``shardlane.connect``, but for ``keyspace`` and the defaults of requests,
+            which belong to sessions.
+
+    Raises:
+        ConfigurationError: an option makes no sense.
+    """
+
+    @overload
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: Literal["named"] = "named",
+        **options: Unpack[SessionKeywords],
+    ) -> Session[NamedRow]: ...
+    @overload
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+        **options: Unpack[SessionKeywords],
+    ) -> Session[TupleRow]: ...
+    @overload
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: Literal["dict"] | type[dict[str, Any]],
+        **options: Unpack[SessionKeywords],
+    ) -> Session[DictRow]: ...
+    @overload
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: Literal["scalar"],
+        **options: Unpack[SessionKeywords],
+    ) -> Session[Any]: ...
+    @overload
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: Callable[..., T],
+        **options: Unpack[SessionKeywords],
+    ) -> Session[T]: ...
+    def connect(
+        self,
+        keyspace: str | None = None,
+        *,
+        row_factory: AnyRowFactory = "named",
+        **options: Unpack[SessionKeywords],
+    ) -> Session[Any]:
+        """Return a new session over the connections of this object; the first one makes them.
+
+        Args:
+            keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
+            row_factory: as in ``Session.execute``.
+            **options: defaults of requests: ``timeout``, ``consistency``, ``serial_consistency``,
+                ``page_size``, ``idempotent``, as in ``shardlane.connect``.
+
+        Raises:
+            ConfigurationError: an option makes no sense.
+            NoHostAvailable: no contact point could be reached.
+            UnknownKeyspace: there is no such keyspace.
+            SessionClosed: this object was closed.
+        """
+        return self._connect(
+            checked_keyspace(keyspace), SessionOptions.make(row_factory=row_factory, **options)
+        )
+
+    def _connect(
+        self, keyspace: str | None, options: SessionOptions, *, owned: bool = False
+    ) -> Session[Any]:
+        core = wait(self._open_session(keyspace, options))
+        return Session(self, core, options, owned)
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Close all sessions and connections. Closing twice does nothing.
+
+        Args:
+            timeout: seconds that requests under way in other threads get to end.
+
+        Raises:
+            ConfigurationError: ``timeout`` is not a number of seconds.
+        """
+        seconds("timeout", timeout, zero=True)
+        core = self._begin_close(timeout)
+        if core is not None:
+            core.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Whoever was interrupted does not want to wait for others.
+        is_interrupt = error_type is not None and not issubclass(error_type, Exception)
+        self.close(0.0 if is_interrupt else CLOSE_TIMEOUT)

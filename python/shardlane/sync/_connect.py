@@ -1,0 +1,171 @@
+"""From contact points to a session in one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from shardlane._shared.options import SessionOptions, checked_keyspace
+
+from ._cluster import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Unpack
+
+    from shardlane._shared.consistency import Consistency
+    from shardlane._shared.contact_points import ContactPoints
+    from shardlane._shared.options import ConnectKeywords
+    from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+
+    from ._session import Session
+
+T = TypeVar("T")
+
+
+@overload
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    row_factory: Literal["named"] = "named",
+    **options: Unpack[ConnectKeywords],
+) -> Session[NamedRow]: ...
+@overload
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+    **options: Unpack[ConnectKeywords],
+) -> Session[TupleRow]: ...
+@overload
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    row_factory: Literal["dict"] | type[dict[str, Any]],
+    **options: Unpack[ConnectKeywords],
+) -> Session[DictRow]: ...
+@overload
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    row_factory: Literal["scalar"],
+    **options: Unpack[ConnectKeywords],
+) -> Session[Any]: ...
+@overload
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    row_factory: Callable[..., T],
+    **options: Unpack[ConnectKeywords],
+) -> Session[T]: ...
+def connect(
+    contact_points: ContactPoints = "127.0.0.1",
+    *,
+    port: int = 9042,
+    keyspace: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    local_datacenter: str | None = None,
+    timeout: float | None = 10.0,
+    consistency: Consistency | str = "LOCAL_QUORUM",
+    serial_consistency: Consistency | str | None = None,
+    page_size: int | None = 5000,
+    idempotent: bool = False,
+    row_factory: AnyRowFactory = "named",
+    compression: str | None = None,
+    shard_awareness: str = "full",
+    connections_per_shard: int | None = None,
+    connections_per_host: int | None = None,
+    source_ports: tuple[int, int] | None = None,
+    connect_timeout: float = 5.0,
+    keepalive_interval: float = 30.0,
+    keepalive_timeout: float = 30.0,
+    reconnect_delay_min: float = 0.05,
+    reconnect_delay_max: float = 10.0,
+    pool_wait: float = 2.0,
+    schema_agreement_timeout: float = 10.0,
+    in_flight_per_connection_max: int | None = None,
+    application_name: str | None = None,
+    statement_cache_size: int = 1000,
+) -> Session[Any]:
+    """Connect to a cluster and return a session, which closes the connections when it is closed.
+
+    Args:
+        contact_points: nodes to start from: ``"host"``, ``"host:port"``, ``("host", port)``,
+            several in one text with commas, or a list of these. The others are discovered.
+        port: of contact points that do not name one.
+        keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
+        username: for ``PasswordAuthenticator``.
+        password: likewise.
+        local_datacenter: whose nodes come first; None for that of the first node reached.
+        timeout: seconds until RequestTimeout for each request; None for no limit.
+        consistency: how many replicas have to answer.
+        serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``; None leaves it to the server
+            (SERIAL).
+        page_size: rows in each page; None for all rows at once.
+        idempotent: whether statements may be repeated when it is not known whether they took
+            effect.
+        row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first column), or
+            a callable that takes the columns as keyword arguments: a dataclass, for instance.
+        compression: of what is sent and received: ``"lz4"``, ``"snappy"`` or None.
+        shard_awareness: ``"full"``: over the shard-aware port where there is one; ``"legacy"``:
+            over the normal port only; ``"off"``: as if nodes had no shards.
+        connections_per_shard: for each shard; None for 1. On nodes without shards, for the node.
+        connections_per_host: for each node, instead, on whichever shards they land.
+        source_ports: lowest and highest local port for the shard-aware port; None for 49152 to
+            65535.
+        connect_timeout: seconds for each attempt to connect, handshake included.
+        keepalive_interval: seconds without a byte from the server after which it is asked for one.
+        keepalive_timeout: seconds without an answer to that after which the connection is given up.
+        reconnect_delay_min: seconds before the first attempt to reconnect; doubled each time.
+        reconnect_delay_max: seconds at most between attempts to reconnect.
+        pool_wait: seconds at most to wait for connections to all shards before the session is
+            returned; those that are missing follow in the background.
+        schema_agreement_timeout: seconds at most to wait after CREATE, ALTER and DROP until all
+            nodes know of it.
+        in_flight_per_connection_max: requests under way on one connection; None for 32768.
+        application_name: for the server, which lists its clients.
+        statement_cache_size: prepared statements to keep for each keyspace, least recently used
+            first out.
+
+    Raises:
+        ConfigurationError: an option makes no sense; nothing was sent.
+        NoHostAvailable: no contact point could be reached; ``reasons`` tells why.
+        UnknownKeyspace: there is no such keyspace.
+    """
+    options = SessionOptions.make(
+        timeout=timeout,
+        consistency=consistency,
+        serial_consistency=serial_consistency,
+        page_size=page_size,
+        idempotent=idempotent,
+        row_factory=row_factory,
+    )
+    keyspace = checked_keyspace(keyspace)
+    cluster = Cluster(
+        contact_points,
+        port=port,
+        username=username,
+        password=password,
+        local_datacenter=local_datacenter,
+        compression=compression,
+        shard_awareness=shard_awareness,
+        connections_per_shard=connections_per_shard,
+        connections_per_host=connections_per_host,
+        source_ports=source_ports,
+        connect_timeout=connect_timeout,
+        keepalive_interval=keepalive_interval,
+        keepalive_timeout=keepalive_timeout,
+        reconnect_delay_min=reconnect_delay_min,
+        reconnect_delay_max=reconnect_delay_max,
+        pool_wait=pool_wait,
+        schema_agreement_timeout=schema_agreement_timeout,
+        in_flight_per_connection_max=in_flight_per_connection_max,
+        application_name=application_name,
+        statement_cache_size=statement_cache_size,
+    )
+    try:
+        return cluster._connect(keyspace, options, owned=True)
+    except BaseException:
+        cluster.close(0.0)
+        raise

@@ -1,0 +1,368 @@
+"""Sessions of the blocking face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from shardlane._core import UNSET
+from shardlane._shared import steps
+from shardlane._shared.batches import Batch, BatchKind
+from shardlane._shared.many import CONCURRENCY, ManyResult, execute_many
+from shardlane._shared.options import CLOSE_TIMEOUT, seconds
+from shardlane._shared.sessions import BaseSession, RowT, execute_options
+
+from ._result import Result
+from ._wait import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from shardlane import _core
+    from shardlane._shared.consistency import Consistency
+    from shardlane._shared.options import ExecuteKeywords, RequestKeywords
+    from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+    from shardlane._shared.steps import Parameters, Statement
+
+    from ._cluster import Cluster
+
+T = TypeVar("T")
+
+
+class Session(BaseSession[RowT]):
+    """A keyspace and defaults over a cluster's connections, for many threads at once.
+
+    Made by ``connect()`` or ``Cluster.connect()``. Use it in a ``with`` statement, or ``close()``
+    it.
+    """
+
+    _cluster: Cluster
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster object whose connections this session uses."""
+        return self._cluster
+
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: _core.UnsetType = ...,
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[RowT]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: Literal["named"],
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[NamedRow]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[TupleRow]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: Literal["dict"] | type[dict[str, Any]],
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[DictRow]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: Literal["scalar"],
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[Any]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        row_factory: Callable[..., T],
+        **options: Unpack[ExecuteKeywords],
+    ) -> Result[T]: ...
+    def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = None,
+        *,
+        timeout: float | _core.UnsetType | None = UNSET,
+        consistency: Consistency | str | _core.UnsetType = UNSET,
+        serial_consistency: Consistency | str | _core.UnsetType | None = UNSET,
+        page_size: int | _core.UnsetType | None = UNSET,
+        paging_state: bytes | None = None,
+        timestamp: int | None = None,
+        idempotent: bool | _core.UnsetType = UNSET,
+        tracing: bool = False,
+        custom_payload: Mapping[str, bytes] | None = None,
+        row_factory: AnyRowFactory | _core.UnsetType = UNSET,
+    ) -> Result[Any]:
+        """Execute a statement and return its first page of rows.
+
+        A text with parameters is prepared when it is first seen, and kept in the cache; so it is
+        routed to the node and shard that own the key. A text without parameters is sent as it is.
+
+        Args:
+            statement: CQL text, or what ``prepare()`` returned.
+            parameters: values by position (``?``) or by name (``:name``). None writes null,
+                ``UNSET`` leaves a column as it is.
+            timeout: seconds until RequestTimeout, preparing included; None for no limit.
+            consistency: how many replicas have to answer.
+            serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``, for conditional writes.
+            page_size: rows in each page; None for all rows at once.
+            paging_state: where to begin, from an earlier result of the same statement.
+            timestamp: of the write, in microseconds since 1970; None leaves it to the server.
+            idempotent: whether it may be repeated when it is not known whether it took effect.
+            tracing: have the servers trace it; see ``Result.tracing_id``.
+            custom_payload: named bytes for the server, if it has a use for them.
+            row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first
+                column), or a callable that takes the columns as keyword arguments: a dataclass,
+                for instance.
+
+        Options that are left out have the session's defaults.
+
+        Raises:
+            BadValue: parameters or options do not fit; nothing was sent.
+            ServerError: the server answered with an error; a subclass says which.
+            RequestTimeout: no answer came in time.
+            NetworkError: no node could be asked, or the connection ended under the request.
+            SessionClosed: the session is closed.
+            ForkError: the session was made before ``fork()``, in the parent process.
+        """
+        core = self._core
+        request = core.execute(
+            statement,
+            parameters,
+            timeout,
+            consistency,
+            serial_consistency,
+            page_size,
+            paging_state,
+            timestamp,
+            idempotent,
+            tracing,
+            custom_payload,
+            row_factory,
+        )
+        options = (
+            timeout,
+            consistency,
+            serial_consistency,
+            page_size,
+            paging_state,
+            timestamp,
+            idempotent,
+            tracing,
+            custom_payload,
+            row_factory,
+        )
+        if request is not None:
+            page = request.wait()
+        else:
+            default = self._options.timeout
+            page, statement = wait(
+                steps.prepare_and_execute(core, statement, parameters, options, default)
+            )
+        return Result(page, self._after(page, statement, parameters, options))
+
+    def prepare(
+        self, cql: str, *, timeout: float | _core.UnsetType | None = UNSET
+    ) -> _core.Prepared:
+        """Prepare a statement, to have it at hand whatever happens to the cache.
+
+        It can be used with all sessions of the same cluster object.
+
+        Args:
+            cql: CQL text, with ``?`` or ``:name`` where values go.
+            timeout: seconds until RequestTimeout; None for no limit.
+
+        Raises:
+            ServerError: the server answered with an error; a subclass says which.
+            RequestTimeout: no answer came in time.
+            NetworkError: no node could be asked, or the connection ended under the request.
+            SessionClosed: the session is closed.
+        """
+        return self._core.prepare(cql, timeout).wait()
+
+    def batch(
+        self, kind: BatchKind | str = BatchKind.LOGGED, **options: Unpack[RequestKeywords]
+    ) -> SessionBatch[RowT]:
+        """Begin a batch; ``add()`` statements to it and ``execute()`` it, or use ``with``.
+
+        Args:
+            kind: ``"logged"``, ``"unlogged"`` or ``"counter"``.
+            **options: as those of ``execute``.
+
+        Raises:
+            BadValue: there is no such kind.
+        """
+        return SessionBatch(self, kind, options)
+
+    def execute_batch(
+        self,
+        batch: Batch,
+        *,
+        timeout: float | _core.UnsetType | None = UNSET,
+        consistency: Consistency | str | _core.UnsetType = UNSET,
+        serial_consistency: Consistency | str | _core.UnsetType | None = UNSET,
+        timestamp: int | None = None,
+        idempotent: bool | _core.UnsetType = UNSET,
+        tracing: bool = False,
+        custom_payload: Mapping[str, bytes] | None = None,
+    ) -> Result[RowT]:
+        """Execute a batch. Texts with parameters are prepared first, unless they are in the cache.
+
+        Args:
+            batch: the statements, in a ``Batch``.
+            timeout: as in ``execute``, for all of it.
+            consistency: as in ``execute``.
+            serial_consistency: as in ``execute``.
+            timestamp: as in ``execute``.
+            idempotent: as in ``execute``.
+            tracing: as in ``execute``.
+            custom_payload: as in ``execute``.
+
+        Raises:
+            BadValue: the batch is empty, or parameters or options do not fit; nothing was sent.
+            ServerError: the server answered with an error; a subclass says which.
+            RequestTimeout: no answer came in time.
+            NetworkError: no node could be asked, or the connection ended under the request.
+            SessionClosed: the session is closed.
+        """
+        options = (
+            timeout,
+            consistency,
+            serial_consistency,
+            timestamp,
+            idempotent,
+            tracing,
+            custom_payload,
+        )
+        page = wait(steps.execute_batch(self._core, batch, options, self._options.timeout))
+        return Result(page, None)
+
+    def execute_many(
+        self,
+        statement: Statement,
+        parameter_sets: Iterable[Parameters],
+        *,
+        concurrency: int = CONCURRENCY,
+        raise_on_error: bool = True,
+        results: bool = False,
+        row_factory: AnyRowFactory | _core.UnsetType = UNSET,
+        **options: Unpack[ExecuteKeywords],
+    ) -> ManyResult[Result[Any]]:
+        """Execute a statement once for each parameter set, many at the same time.
+
+        Args:
+            statement: CQL text, prepared once; or what ``prepare()`` returned.
+            parameter_sets: values, as ``parameters`` of ``execute``. Of an iterator no more is
+                taken than can be sent.
+            concurrency: the most requests under way at any time.
+            raise_on_error: stop at the first error and raise it, with ``parameter_set`` telling
+                where; what is under way by then is waited for. Otherwise errors are collected.
+            results: whether to keep a result for each parameter set.
+            row_factory: as in ``execute``.
+            **options: as those of ``execute``, for each request.
+
+        Raises:
+            ConfigurationError: ``concurrency`` is not a positive int.
+            BadValue: parameters or options do not fit.
+            RequestError: a request failed, and ``raise_on_error`` is true.
+            SessionClosed: the session is closed.
+        """
+        ordered = execute_options({**options, "row_factory": row_factory})
+
+        def keep(page: _core.Page, parameters: Parameters) -> Result[Any]:
+            return Result(page, self._after(page, statement, parameters, ordered))
+
+        return wait(
+            execute_many(
+                self._core,
+                statement,
+                iter(parameter_sets),
+                ordered,
+                self._options.timeout,
+                concurrency=concurrency,
+                raise_on_error=raise_on_error,
+                keep=keep if results else None,
+            )
+        )
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Close the session, and its connections if ``connect()`` made them. Twice does nothing.
+
+        Args:
+            timeout: seconds that requests under way in other threads get to end.
+
+        Raises:
+            ConfigurationError: ``timeout`` is not a number of seconds.
+        """
+        seconds("timeout", timeout, zero=True)
+        if self._detach():
+            self._cluster.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Whoever was interrupted does not want to wait for others.
+        is_interrupt = error_type is not None and not issubclass(error_type, Exception)
+        self.close(0.0 if is_interrupt else CLOSE_TIMEOUT)
+
+
+class SessionBatch(Batch, Generic[RowT]):
+    """A batch that knows its session.
+
+    In a ``with`` statement it is executed at the end, unless an exception was raised or nothing was
+    added.
+    """
+
+    __slots__ = ("_options", "_session")
+
+    def __init__(
+        self, session: Session[RowT], kind: BatchKind | str, options: RequestKeywords
+    ) -> None:
+        super().__init__(kind)
+        self._session = session
+        self._options = options
+
+    def execute(self, **options: Unpack[RequestKeywords]) -> Result[RowT]:
+        """Execute the batch, as ``Session.execute_batch``. Options override ``batch()``'s."""
+        merged: RequestKeywords = {**self._options, **options}
+        return self._session.execute_batch(self, **merged)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error_type is None and self.statements:
+            self.execute()

@@ -86,8 +86,10 @@ impl<'py> TupleBuilder<'py> {
         self.tuple
     }
 
-    /// The tuple, hidden from the cyclic garbage collector, which otherwise visits every row of
-    /// every page again and again: in pages of 1000 rows that is a third of the time.
+    /// The tuple, hidden from the cyclic garbage collector, which otherwise visits the rows of a
+    /// page while they are made and again as long as the application keeps them. Measured on pages
+    /// of 1000 rows of five columns, of which the application keeps the last 20: some 0.4 us per
+    /// row in place of 1.1 to 1.6, most of which was collection, not decoding.
     ///
     /// Only for items that cannot be part of a cycle. CPython does this by itself for plain
     /// tuples, but not until a collection has visited them, and never for subclasses.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import struct
 from typing import Any
 
@@ -43,6 +44,14 @@ def test_double_vector_takes_buffers(code: str) -> None:
 def test_integers_in_buffers_are_numbers() -> None:
     assert encode("vector<float, 2>", array.array("i", [1, -2])) == struct.pack(">2f", 1, -2)
     assert encode("vector<int, 2>", array.array("i", [1, -2])) == struct.pack(">2i", 1, -2)
+
+
+@pytest.mark.parametrize("order", ["__ctype_be__", "__ctype_le__"])
+def test_buffers_of_any_byte_order(order: str) -> None:
+    for cql_type, ctype, code in (("float", ctypes.c_float, "f"), ("double", ctypes.c_double, "d")):
+        value = (getattr(ctype, order) * 3)(0.5, 1.5, -2.5)
+        expected = struct.pack(f">3{code}", 0.5, 1.5, -2.5)
+        assert encode(f"vector<{cql_type}, 3>", value) == expected
 
 
 def test_numpy_arrays_of_any_byte_order() -> None:

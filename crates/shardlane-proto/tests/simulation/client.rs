@@ -1,0 +1,200 @@
+//! The application: what it has asked for, and what became of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shardlane_proto::{
+    Instant, Outcome, PreparedRef, PreparedRefs, RequestErrorKind, RequestKey, RequestSpec,
+};
+use shardlane_routing::murmur3_token;
+use shardlane_wire::request::{Execute, Prepare, Query};
+use shardlane_wire::{
+    BoundValues, Consistency, Opcode, QueryParams, Request, Response, ResultBody, Version,
+};
+
+use crate::rng::Rng;
+
+/// Completions of `when_ready` have ids from here on.
+pub(crate) const READY_ID: u64 = 1 << 40;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Routed by token; the answer echoes the id.
+    Execute,
+    /// Depends on the connection's keyspace; the answer names it.
+    InKeyspace(&'static str),
+    Prepare(String),
+    Ddl,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) kind: Kind,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) key: RequestKey,
+    pub(crate) is_idempotent: bool,
+    pub(crate) is_cancelled: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    next_id: u64,
+    pub(crate) pending: BTreeMap<u64, Pending>,
+    pub(crate) is_idempotent: BTreeMap<u64, bool>,
+    pub(crate) succeeded: Vec<(u64, Kind)>,
+    pub(crate) failed: Vec<(u64, RequestErrorKind)>,
+    pub(crate) readies: Vec<(u64, bool)>,
+}
+
+impl Client {
+    /// A request of some kind, by chance.
+    pub(crate) fn make(&mut self, now: Instant, kind: Kind, rng: &mut Rng) -> (u64, RequestSpec) {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut spec = match &kind {
+            Kind::Execute => execute(id, rng),
+            Kind::InKeyspace(keyspace) => RequestSpec {
+                keyspace: Some((*keyspace).into()),
+                ..query(&format!("SELECT {id}"))
+            },
+            Kind::Prepare(text) => prepare(text),
+            Kind::Ddl => query(&format!("CREATE {id}")),
+        };
+        spec.idempotent = rng.chance(50);
+        spec.timeout = Some(Duration::from_millis(rng.pick(&[50, 500, 3000, 12_000])));
+        let pending = Pending {
+            kind,
+            deadline: spec.timeout.map(|t| now + t),
+            key: RequestKey::NONE,
+            is_idempotent: spec.idempotent,
+            is_cancelled: false,
+        };
+        self.is_idempotent.insert(id, pending.is_idempotent);
+        self.pending.insert(id, pending);
+        (id, spec)
+    }
+
+    /// A request has ended: exactly once, in time, and with the answer that belongs to it.
+    pub(crate) fn complete(&mut self, now: Instant, id: u64, outcome: Outcome) {
+        if id >= READY_ID {
+            self.readies.push((id, outcome.is_ok()));
+            return;
+        }
+        let pending = self.pending.remove(&id);
+        let pending = pending.unwrap_or_else(|| panic!("request {id} ended twice"));
+        if let Some(deadline) = pending.deadline {
+            assert!(now <= deadline, "request {id} ended after its deadline");
+        }
+        match outcome {
+            Ok(answer) => {
+                check_answer(id, &pending.kind, answer.opcode, &answer.body);
+                self.succeeded.push((id, pending.kind));
+            }
+            Err(error) => {
+                match error.kind {
+                    RequestErrorKind::Attempt => assert!(
+                        !error.attempts.is_empty(),
+                        "an attempt decided, but the history is empty"
+                    ),
+                    RequestErrorKind::Cancelled => {
+                        assert!(pending.is_cancelled, "request {id} was never cancelled");
+                    }
+                    _ => {}
+                }
+                self.failed.push((id, error.kind));
+            }
+        }
+    }
+
+    pub(crate) fn check_deadlines(&self, now: Instant) {
+        for (id, pending) in &self.pending {
+            if let Some(deadline) = pending.deadline {
+                assert!(
+                    now <= deadline,
+                    "request {id} missed its deadline: {pending:?}"
+                );
+            }
+        }
+    }
+}
+
+fn check_answer(id: u64, kind: &Kind, opcode: Opcode, body: &[u8]) {
+    let response = Response::decode(Version::V4, opcode, body).expect("a sound answer");
+    let Response::Result(result) = response else {
+        panic!("{opcode} as the answer to request {id}");
+    };
+    match (kind, result) {
+        (Kind::Execute, ResultBody::Rows(rows)) => {
+            let cell = rows.cells().next_cell().expect("a cell");
+            assert_eq!(cell, Some(&id.to_be_bytes()[..]), "somebody else's answer");
+        }
+        (Kind::InKeyspace(keyspace), ResultBody::Rows(rows)) => {
+            let mut cells = rows.cells();
+            let cell = cells.next_cell().expect("a cell");
+            assert_eq!(cell, Some(keyspace.as_bytes()), "run in a wrong keyspace");
+            let cell = cells.next_cell().expect("a cell");
+            assert_eq!(
+                cell,
+                Some(id.to_string().as_bytes()),
+                "somebody else's answer"
+            );
+        }
+        (Kind::Prepare(text), ResultBody::Prepared(prepared)) => {
+            assert_eq!(prepared.id, text.as_bytes(), "another statement");
+        }
+        (Kind::Ddl, ResultBody::SchemaChange(change)) => {
+            assert_eq!(*change.keyspace, *id.to_string(), "somebody else's answer");
+        }
+        (kind, result) => panic!("{result:?} as the answer to {kind:?}"),
+    }
+}
+
+fn execute(id: u64, rng: &mut Rng) -> RequestSpec {
+    let keyspace = rng.pick(&["one", "three"]);
+    let text = format!("INSERT {keyspace}");
+    let key = rng.next().to_be_bytes();
+    let mut values = Vec::new();
+    for value in [key, id.to_be_bytes()] {
+        values.extend_from_slice(&8i32.to_be_bytes());
+        values.extend_from_slice(&value);
+    }
+    let request = Request::Execute(Execute {
+        id: text.as_bytes(),
+        result_metadata_id: None,
+        params: QueryParams {
+            values: BoundValues::positional(2, &values),
+            ..QueryParams::new(Consistency::One)
+        },
+    });
+    RequestSpec {
+        token: Some(murmur3_token(&key)),
+        table_keyspace: Some(keyspace.into()),
+        prepared: PreparedRefs::One(Arc::new(PreparedRef {
+            id: text.as_bytes().into(),
+            query: text.as_str().into(),
+            keyspace: rng.chance(20).then(|| "one".into()),
+        })),
+        ..spec_of(&request)
+    }
+}
+
+fn query(text: &str) -> RequestSpec {
+    spec_of(&Request::Query(Query {
+        text,
+        params: QueryParams::new(Consistency::One),
+    }))
+}
+
+fn prepare(text: &str) -> RequestSpec {
+    spec_of(&Request::Prepare(Prepare {
+        text,
+        keyspace: None,
+    }))
+}
+
+fn spec_of(request: &Request<'_>) -> RequestSpec {
+    let mut body = Vec::new();
+    request.encode(Version::V4, &mut body).expect("short");
+    RequestSpec::new(request.opcode(), body)
+}

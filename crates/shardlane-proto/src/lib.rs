@@ -14,18 +14,20 @@ mod config;
 mod connection;
 mod engine;
 mod error;
+mod ids;
 mod metrics;
 mod pool;
 mod request;
 mod rng;
 mod time;
 
-pub use cluster::{ClusterView, KeyspaceView, NodeView};
+pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
 pub use config::{Compression, Config, ContactPoint, Credentials, PoolSize, ShardAwareness};
-pub use engine::{AttemptBudget, ConnId, Effect, Engine, RequestKey};
+pub use engine::{AttemptBudget, Effect, Engine};
 pub use error::{
     Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,
 };
+pub use ids::{ConnId, RequestKey};
 pub use metrics::{ConnectionView, Opened, PoolView, ShardCounters};
-pub use request::{Answer, Coordinator, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
+pub use request::{Answer, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
 pub use time::Instant;

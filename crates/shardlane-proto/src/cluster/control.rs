@@ -15,8 +15,8 @@ use shardlane_wire::{Dialect, Event, EventKind, Opcode, Request, Response, Schem
 use super::topology::{QUERIES, Snapshot};
 use crate::config::{Config, ContactPoint};
 use crate::connection::plain_query;
-use crate::engine::ConnId;
 use crate::error::ConnectionError;
+use crate::ids::ConnId;
 use crate::pool::Backoff;
 use crate::rng::Rng;
 use crate::time::Instant;

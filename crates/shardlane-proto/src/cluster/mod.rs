@@ -15,12 +15,12 @@ use shardlane_routing::{
 use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
+pub use self::node::Coordinator;
 pub(crate) use self::node::{Node, NodeKey};
 use self::topology::NodeInfo;
 pub(crate) use self::topology::Snapshot;
 use crate::config::Config;
 use crate::pool::Pool;
-use crate::request::Coordinator;
 
 /// A node, for those who look at the cluster from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,21 @@
 //! A node and what hangs on it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+
+use shardlane_routing::HostId;
 
 use crate::metrics::{ConnectionView, PoolView, ShardCounters};
 use crate::pool::Pool;
-use crate::request::Coordinator;
+
+/// A node, as results and errors name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordinator {
+    /// Address and normal port.
+    pub address: SocketAddr,
+    /// Host id.
+    pub host_id: HostId,
+}
 
 /// A node's place in the cluster's table; stays with the node until it is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,16 @@ use shardlane_wire::{
 
 use crate::config::{Config, Credentials};
 use crate::error::ConnectionError;
-use crate::pool::Sharding;
+
+/// What a node said about its shards in SUPPORTED, reduced to what a pool needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sharding {
+    /// The shard that serves this connection.
+    pub(crate) shard: u16,
+    pub(crate) sharder: Sharder,
+    /// The shard-aware port that fits the encryption in use, if advertised.
+    pub(crate) shard_aware_port: Option<u16>,
+}
 
 /// What the handshake settled.
 #[derive(Debug, Clone)]

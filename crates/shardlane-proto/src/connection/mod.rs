@@ -20,8 +20,8 @@ use shardlane_wire::{
     Opcode, QueryParams, Request, Response, ResponseEnvelope, ResultBody, Version,
 };
 
-pub(crate) use self::handshake::Session;
 use self::handshake::{Handshake, Step};
+pub(crate) use self::handshake::{Session, Sharding};
 use self::keyspace::KeyspaceState;
 use self::streams::{Owner, Released, Streams};
 use crate::config::Config;

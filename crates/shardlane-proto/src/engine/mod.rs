@@ -28,55 +28,15 @@ use slab::Slab;
 
 use self::connections::Entry;
 use self::schema::SchemaWaiter;
+use crate::cluster::Coordinator;
 use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, NodeKey};
 use crate::config::Config;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
+use crate::ids::{ConnId, RequestKey};
 use crate::metrics::PoolView;
-use crate::request::{Answer, Coordinator, Deadlines, Outcome, Request};
+use crate::request::{Answer, Deadlines, Outcome, Request};
 use crate::rng::Rng;
 use crate::time::Instant;
-
-/// A connection, as the shell and the engine call it. Reused after `Effect::Close`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u32);
-
-/// A request under way. Keys of finished requests are not reused soon, and cancelling one does nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestKey(u64);
-
-impl RequestKey {
-    /// The key of no request.
-    pub const NONE: Self = Self(u64::MAX);
-
-    const fn new(index: usize, generation: u32) -> Self {
-        Self((generation as u64) << 32 | index as u64)
-    }
-
-    const fn index(self) -> usize {
-        (self.0 & 0xFFFF_FFFF) as usize
-    }
-
-    const fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// The key as a number, for an atomic.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.0
-    }
-
-    /// The key that [`Self::to_bits`] gave.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn for_test(n: u64) -> Self {
-        Self(n)
-    }
-}
 
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

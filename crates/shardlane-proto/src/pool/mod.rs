@@ -18,20 +18,11 @@ use shardlane_routing::{Sharder, SourcePorts, Token};
 
 pub(crate) use self::backoff::Backoff;
 use crate::config::{Config, PoolSize, ShardAwareness};
-use crate::engine::ConnId;
+use crate::connection::Sharding;
+use crate::ids::ConnId;
 use crate::metrics::Opened;
 use crate::rng::Rng;
 use crate::time::Instant;
-
-/// What a node said about its shards in SUPPORTED, reduced to what the pool needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sharding {
-    /// The shard that serves this connection.
-    pub(crate) shard: u16,
-    pub(crate) sharder: Sharder,
-    /// The shard-aware port that fits the encryption in use, if advertised.
-    pub(crate) shard_aware_port: Option<u16>,
-}
 
 /// The port and the shard that an attempt is aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::engine::RequestKey;
+use crate::ids::RequestKey;
 use crate::time::Instant;
 
 #[derive(Debug, Default)]

@@ -4,7 +4,6 @@ mod deadline;
 mod plan;
 mod retry;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,9 @@ pub(crate) use self::deadline::Deadlines;
 pub(crate) use self::plan::QueryPlan;
 pub(crate) use self::retry::Decision;
 pub use self::retry::Retry;
-use crate::engine::{ConnId, RequestKey};
+use crate::cluster::Coordinator;
 use crate::error::{Attempt, RequestError};
+use crate::ids::{ConnId, RequestKey};
 
 /// What PREPARE needs to be said again, when a node has forgotten the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,15 +103,6 @@ impl RequestSpec {
             node: None,
         }
     }
-}
-
-/// The node that answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coordinator {
-    /// Address and normal port.
-    pub address: SocketAddr,
-    /// Host id.
-    pub host_id: HostId,
 }
 
 /// A response that is not an error.

@@ -1,7 +1,7 @@
-"""The native core of shardlane. Private: applications use `shardlane`, `shardlane.aio`, `shardlane.sync`.
+"""The native core of shardlane. Private: applications use `shardlane` and `shardlane.aio`.
 
-Every operation is *begin -> wait -> finish*: a method that begins one returns a `Request`; an asyncio caller
-awaits it, a blocking caller calls `wait()`. Both finish on the caller's own thread.
+Every operation is *begin -> wait -> finish*: a method that begins one returns a `Request`; an
+asyncio caller awaits it, a blocking caller calls `wait()`. Both finish on the caller's own thread.
 """
 
 from asyncio import AbstractEventLoop
@@ -51,23 +51,26 @@ class Duration:
 class Request(Generic[_T]):
     """One operation under way.
 
-    Await it once, on the event loop that was running when it began; or call `wait()`, from any thread.
+    Await it once, on the event loop that was running when it began; or call `wait()`, from any
+    thread.
     """
 
     def __await__(self) -> Generator[Any, None, _T]: ...
     def wait(self) -> _T:
-        """Blocks, with the GIL released, until the operation ends; signals (Ctrl-C) interrupt and cancel it."""
+        """Blocks, with the GIL released, until the operation ends; Ctrl-C interrupts and cancels it."""
     def done(self) -> bool: ...
     def cancelled(self) -> bool: ...
     def cancel(self, msg: object = None) -> bool:
         """Gives the operation up. False if it has ended already."""
     def result(self) -> _T: ...
     def get_loop(self) -> AbstractEventLoop: ...
-    def add_done_callback(self, fn: Callable[[Request[_T]], object], /, *, context: Context | None = None) -> None: ...
+    def add_done_callback(
+        self, fn: Callable[[Request[_T]], object], /, *, context: Context | None = None
+    ) -> None: ...
 
 @final
 class Prepared:
-    """A prepared statement: immutable, usable by all sessions of the cluster object that prepared it."""
+    """A prepared statement: immutable, for all sessions of the cluster object that prepared it."""
 
     @property
     def cql(self) -> str: ...
@@ -75,7 +78,7 @@ class Prepared:
     def id(self) -> bytes: ...
     @property
     def keyspace(self) -> str | None:
-        """The keyspace of the statement's table; None if it has no bind variables and no result columns."""
+        """The keyspace of the statement's table; None if it has neither variables nor columns."""
     @property
     def table(self) -> str | None: ...
     @property
@@ -86,7 +89,7 @@ class Prepared:
         """Name and CQL type of each result column; empty if it returns no rows."""
     @property
     def partition_key_indexes(self) -> tuple[int, ...]:
-        """Which variables make up the partition key; empty if it cannot be known before execution."""
+        """Which variables make up the partition key; empty if that is not known."""
     @property
     def is_lwt(self) -> bool: ...
     def routing(self, parameters: Sequence[Any] | Mapping[str, Any]) -> tuple[bytes, int] | None:
@@ -105,7 +108,7 @@ class Page:
     def __len__(self) -> int:
         """Rows in this page."""
     def rows(self) -> list[Any]:
-        """All rows of this page, made by the row factory of the execution; decoded once, at the first call."""
+        """All rows, made by the row factory of the execution; decoded once, at the first call."""
     def first(self) -> Any:
         """The first row, or None. Decodes no more than that."""
     def scalar(self) -> Any:
@@ -169,7 +172,7 @@ class Cluster:
         seed: int | None = None,
     ) -> Cluster: ...
     def ready(self) -> Request[None]:
-        """Ends when requests can be sent; raises NoHostAvailable if no contact point could be reached."""
+        """Ends when requests can be sent; NoHostAvailable if no contact point can be reached."""
     def close(self, drain: float = 0.0) -> None:
         """Takes no more requests; those under way get `drain` seconds. Returns at once."""
     def join(self) -> None:
@@ -187,9 +190,13 @@ class Cluster:
     def keyspaces(self) -> dict[str, dict[str, Any]]:
         """By name: replication (dict of str), partition_keys (dict of table to list of columns)."""
     def pools(self) -> list[dict[str, Any]]:
-        """Per node: host_id, address, port, datacenter, nr_shards (None: not sharded), shard_aware_port_blocked,
-        opened_total, closed_total, and shards: a list of dicts with shard (None where not sharded), connections,
-        algorithms (list of 'first', 'shard-aware port', 'legacy'), in_flight, requests, errors."""
+        """Per node and shard what the pool holds.
+
+        Per node: host_id, address, port, datacenter, nr_shards (None: not sharded),
+        shard_aware_port_blocked, opened_total, closed_total, and shards: a list of dicts with shard
+        (None where not sharded), connections, algorithms (list of 'first', 'shard-aware port',
+        'legacy'), in_flight, requests, errors.
+        """
     def session(
         self,
         keyspace: str | None,
@@ -206,25 +213,26 @@ class Cluster:
 class Session:
     """A keyspace and defaults over a cluster's pools.
 
-    Options of execution, where `UNSET` stands for the session's default: `timeout` in seconds or None,
-    `consistency` and `serial_consistency` as names such as 'LOCAL_QUORUM', `page_size` in rows or None,
-    `paging_state`, `timestamp` in microseconds, `idempotent`, `tracing`, `custom_payload`, and `row_factory`:
-    'named', 'tuple', 'dict' or a callable that takes a row's columns as keyword arguments.
+    Options of execution, where `UNSET` stands for the session's default: `timeout` in seconds or
+    None, `consistency` and `serial_consistency` as names such as 'LOCAL_QUORUM', `page_size` in
+    rows or None, `paging_state`, `timestamp` in microseconds, `idempotent`, `tracing`,
+    `custom_payload`, and `row_factory`: 'named', 'tuple', 'dict' or a callable that takes a row's
+    columns as keyword arguments.
     """
 
     keyspace: str | None
     def cached(self, cql: str) -> Prepared | None:
-        """The statement, if it has been prepared in this session's keyspace and is still in the cache."""
-    def prepare(self, cql: str, timeout: float | None | UnsetType = ...) -> Request[Prepared]:
+        """The statement, if it was prepared in this session's keyspace and is still in the cache."""
+    def prepare(self, cql: str, timeout: float | UnsetType | None = ...) -> Request[Prepared]:
         """Prepares and caches. A PREPARE of the same text that is under way is shared."""
     def execute(
         self,
         statement: str | Prepared,
         parameters: Sequence[Any] | Mapping[str, Any] | None = None,
-        timeout: float | None | UnsetType = ...,
+        timeout: float | UnsetType | None = ...,
         consistency: str | UnsetType = ...,
-        serial_consistency: str | None | UnsetType = ...,
-        page_size: int | None | UnsetType = ...,
+        serial_consistency: str | UnsetType | None = ...,
+        page_size: int | UnsetType | None = ...,
         paging_state: bytes | None = None,
         timestamp: int | None = None,
         idempotent: bool | UnsetType = ...,
@@ -232,27 +240,34 @@ class Session:
         custom_payload: Mapping[str, bytes] | None = None,
         row_factory: object = ...,
     ) -> Request[Page] | None:
-        """Begins an execution. None if `statement` is a text with parameters that is not in the cache: prepare it,
-        and call again with the `Prepared`. A text without parameters is sent as it is."""
+        """Begins an execution.
+
+        None if `statement` is a text with parameters that is not in the cache: prepare it, and call
+        again with the `Prepared`. A text without parameters is sent as it is.
+        """
     def batch(
         self,
         kind: str,
         statements: Sequence[tuple[str | Prepared, Sequence[Any] | Mapping[str, Any] | None]],
-        timeout: float | None | UnsetType = ...,
+        timeout: float | UnsetType | None = ...,
         consistency: str | UnsetType = ...,
-        serial_consistency: str | None | UnsetType = ...,
+        serial_consistency: str | UnsetType | None = ...,
         timestamp: int | None = None,
         idempotent: bool | UnsetType = ...,
         tracing: bool = False,
         custom_payload: Mapping[str, bytes] | None = None,
     ) -> Request[Page]:
-        """Begins a batch; `kind`: 'logged', 'unlogged' or 'counter'. Texts with parameters must have been prepared."""
+        """Begins a batch: 'logged', 'unlogged' or 'counter'.
+
+        Texts with parameters must have been prepared.
+        """
 
 @final
 class Server:
     """The embedded cluster; see `shardlane.testing.Cluster`, its only user.
 
-    Nodes are numbered from 0. All methods may be called from any thread; those that wait release the GIL.
+    Nodes are numbered from 0. All methods may be called from any thread; those that wait release
+    the GIL.
     """
 
     def __new__(
@@ -287,15 +302,22 @@ class Server:
     def remove_node(self, node: int) -> None: ...
     def forget_prepared(self, node: int | None = None) -> None: ...
     def set_shard_aware_port(self, node: int, state: str) -> None:
-        """'open', 'refused', 'dropped' (connecting neither succeeds nor fails), 'silent' (connections are accepted and
-        never served) or 'nat' (served by another shard than the source port says)."""
+        """Changes what happens to those who connect to the shard-aware port of a node.
+
+        'open', 'refused', 'dropped' (connecting neither succeeds nor fails), 'silent' (connections
+        are accepted and never served) or 'nat' (served by another shard than the source port says).
+        """
     def add_fault(self, condition: Mapping[str, Any], reaction: Mapping[str, Any]) -> int:
         """Adds a rule and returns its number; see `shardlane.testing.faults` for the vocabulary."""
     def fault_hits(self, rule: int) -> int: ...
     def remove_fault(self, rule: int) -> None: ...
     def clear_faults(self) -> None: ...
     def stats(self) -> dict[str, Any]:
-        """`nodes`: per node a dict of `node`, `address`, `alive` and `shards`, a list of dicts with shard,
-        right_shard, wrong_shard, wrong_node (requests by where they arrived), forwarded, connections,
-        connections_opened, connections_closed."""
+        """Returns the counters since the start, or since `reset_stats()`.
+
+        `nodes`: per node a dict of node, address, host_id, state, alive and shards, a list of dicts
+        with shard, requests, right_shard, wrong_shard, wrong_node (requests by where they arrived),
+        forwarded, operations, errors, connections, connections_opened, connections_closed,
+        shard_aware_connections, shard_aware_connections_opened.
+        """
     def reset_stats(self) -> None: ...

@@ -35,6 +35,9 @@ _BY_CODE: dict[int, type[exc.ServerError]] = {
     0x2500: exc.UnpreparedStatement,
 }
 
+CODES = {cls: code for code, cls in _BY_CODE.items()}
+"""The error code of each exception class that has one."""
+
 _FORK_HINT = "make the cluster object and its sessions in the child process, after fork()"
 
 

@@ -1,0 +1,296 @@
+"""The embedded cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from shardlane import _core, aio, sync
+from shardlane.exceptions import ConfigurationError
+
+from . import _stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .faults import Condition, Reaction
+
+PortState = Literal["open", "refused", "dropped", "silent", "nat"]
+
+
+class Cluster:
+    """A ScyllaDB-like cluster in this process: nodes on 127.0.0.1, 127.0.0.2 and so on.
+
+    It runs from the constructor on. Use it in a ``with`` statement, or ``stop()`` it.
+
+    Args:
+        nodes: how many.
+        shards: of each node, or a list with the number for each. 0 behaves like Apache Cassandra,
+            which has none.
+        port: of the CQL protocol, the same on all nodes; 0 for one that is free.
+        shard_aware_port: likewise; None for a cluster that has none.
+        datacenters: nodes in each datacenter (``datacenter1``, ...); None for a single one.
+        racks: in each datacenter; nodes take turns.
+        vnodes: tokens of each node.
+        first_address: of the first node; the others follow.
+        random_shard: whether connections to the normal port land on a random shard instead of the
+            one with the fewest connections.
+        username: if given, clients have to log in as this user, ...
+        password: ... with this password.
+        seed: of tokens, host ids and whatever else looks random.
+
+    Raises:
+        ConfigurationError: the options make no sense.
+        OSError: a port is taken.
+    """
+
+    # In case __init__ raises: stop() must work.
+    _server: _core.Server | None = None
+
+    def __init__(
+        self,
+        nodes: int = 3,
+        shards: int | Sequence[int] = 4,
+        *,
+        port: int = 0,
+        shard_aware_port: int | None = 0,
+        datacenters: Sequence[int] | None = None,
+        racks: int = 1,
+        vnodes: int = 16,
+        first_address: str = "127.0.0.1",
+        random_shard: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        try:
+            self._server = _core.Server(
+                nodes=nodes,
+                shards=shards if isinstance(shards, int) else list(shards),
+                port=port,
+                shard_aware_port=shard_aware_port,
+                datacenters=None if datacenters is None else list(datacenters),
+                racks=racks,
+                vnodes=vnodes,
+                first_address=first_address,
+                random_shard=random_shard,
+                username=username,
+                password=password,
+                seed=seed,
+            )
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ConfigurationError(str(error)) from error
+        self._login: dict[str, Any] = {}
+        if username is not None:
+            self._login = {"username": username, "password": password}
+
+    @property
+    def _running(self) -> _core.Server:
+        if self._server is None:
+            raise RuntimeError("the cluster is stopped")
+        return self._server
+
+    @property
+    def contact_points(self) -> list[str]:
+        """Address and port of each node: ``["127.0.0.1:9042", ...]``."""
+        return [f"{address}:{self.port}" for address in self._running.addresses]
+
+    @property
+    def port(self) -> int:
+        """The port of the CQL protocol."""
+        return self._running.port
+
+    @property
+    def shard_aware_port(self) -> int | None:
+        """The port where the client's source port picks the shard; None if there is none."""
+        return self._running.shard_aware_port
+
+    @property
+    def nodes(self) -> list[TestNode]:
+        """The nodes that are members, alive or not, to control them."""
+        members = self._running.stats()["nodes"]
+        return [TestNode(self._running, node["node"], node["address"]) for node in members]
+
+    def add_node(self, shards: int | None = None) -> TestNode:
+        """Add a node, which takes over its part of the data.
+
+        Args:
+            shards: how many; None for as many as the others have.
+        """
+        index = self._running.add_node(shards)
+        return next(node for node in self.nodes if node.index == index)
+
+    def connect(self, keyspace: str | None = None, **options: Any) -> sync.Session[Any]:
+        """Connect to all nodes; see ``shardlane.connect`` for options."""
+        options = {**self._login, **options}
+        return sync.connect(self.contact_points, keyspace=keyspace, **options)
+
+    def aio_connect(self, keyspace: str | None = None, **options: Any) -> aio.Connecting[Any]:
+        """Connect to all nodes, for asyncio; see ``shardlane.connect`` for options."""
+        options = {**self._login, **options}
+        return aio.connect(self.contact_points, keyspace=keyspace, **options)
+
+    def fault(self, condition: Condition, reaction: Reaction) -> Fault:
+        """Have something go wrong from now on; see `shardlane.testing.faults`.
+
+        In a ``with`` statement the fault is removed at the end.
+
+        Raises:
+            ValueError: the embedded cluster does not know the condition or the reaction.
+        """
+        number = self._running.add_fault(condition.rule, reaction.rule)
+        return Fault(self._running, number, f"{condition!r}: {reaction!r}")
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._running.clear_faults()
+
+    def forget_prepared(self) -> None:
+        """Have all nodes forget their prepared statements."""
+        self._running.forget_prepared()
+
+    def stats(self) -> _stats.ClusterStats:
+        """Return what nodes and shards have counted: connections, requests by where they arrived."""
+        return _stats.read(self._running.stats())
+
+    def reset_stats(self) -> None:
+        """Set the counters to zero, but for connections that are open."""
+        self._running.reset_stats()
+
+    def stop(self) -> None:
+        """Stop all nodes; the data is gone. Stopping twice does nothing."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        if self._server is None:
+            return "<shardlane.testing.Cluster: stopped>"
+        nodes = self.nodes
+        return (
+            f"<shardlane.testing.Cluster: {len(nodes)} nodes from {nodes[0].address} on,"
+            f" port {self.port}, shard-aware port {self.shard_aware_port}>"
+        )
+
+
+class TestNode:
+    """A node of the embedded cluster, to control it."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    def __init__(self, server: _core.Server, index: int, address: str) -> None:
+        self._server = server
+        self.index = index
+        """Its number, from 0."""
+        self.address = address
+        """Its address, without a port."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs; a paused node does not."""
+        nodes = self._server.stats()["nodes"]
+        return any(node["alive"] for node in nodes if node["node"] == self.index)
+
+    def stop(self) -> None:
+        """Shut it down in an orderly way: the others and the clients are told."""
+        self._server.stop_node(self.index)
+
+    def kill(self) -> None:
+        """End it like a crash: connections are cut, nobody is told. Its data survives."""
+        self._server.kill_node(self.index)
+
+    def start(self) -> None:
+        """Start it again after ``stop()`` or ``kill()``."""
+        self._server.start_node(self.index)
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing is answered."""
+        self._server.pause_node(self.index)
+
+    def resume(self) -> None:
+        """End a ``pause()``."""
+        self._server.resume_node(self.index)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Freeze it for the duration of a ``with`` statement."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    def remove(self) -> None:
+        """Remove it from the cluster; the others take over its part of the data."""
+        self._server.remove_node(self.index)
+
+    def forget_prepared(self) -> None:
+        """Have it forget its prepared statements."""
+        self._server.forget_prepared(self.index)
+
+    def set_shard_aware_port(self, state: PortState) -> None:
+        """Change what happens to those who connect to its shard-aware port.
+
+        Args:
+            state: ``"open"``; ``"refused"``; ``"dropped"``: connecting neither succeeds nor fails;
+                ``"silent"``: connections are accepted and never served; ``"nat"``: they are served
+                by another shard than the source port says, as behind address translation.
+
+        Raises:
+            ValueError: there is no such state.
+        """
+        self._server.set_shard_aware_port(self.index, state)
+
+    def __repr__(self) -> str:
+        return f"<node {self.index} at {self.address}>"
+
+
+class Fault:
+    """A fault that is in force until it is removed."""
+
+    def __init__(self, server: _core.Server, number: int, description: str) -> None:
+        self._server = server
+        self._number = number
+        self._description = description
+        self._hits_at_the_end: int | None = None
+
+    @property
+    def hits(self) -> int:
+        """How often it was applied."""
+        if self._hits_at_the_end is not None:
+            return self._hits_at_the_end
+        return self._server.fault_hits(self._number)
+
+    def remove(self) -> None:
+        """End it. Removing twice does nothing."""
+        if self._hits_at_the_end is None:
+            self._hits_at_the_end = self._server.fault_hits(self._number)
+            self._server.remove_fault(self._number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<fault {self._number}: {self._description}>"

@@ -76,7 +76,10 @@ pub(super) fn exact_int<'py>(
 
 fn index_of<'py>(value: &Bound<'py, PyAny>, cql_type: &str) -> EncodeResult<Bound<'py, PyInt>> {
     const REASON: &str = "expected an int";
-    if value.is_instance_of::<PyBool>() {
+    // Older numpy lets its bool through as an index, with a warning.
+    let is_bool = value.is_instance_of::<PyBool>()
+        || (!value.is_instance_of::<PyInt>() && is_numpy_bool(value)?);
+    if is_bool {
         let hint = "a bool here is often a parameter in the wrong place; if not, pass int(value)";
         return Err(EncodeError::bad(value, cql_type, REASON, Some(hint)));
     }
@@ -155,10 +158,7 @@ pub(super) fn encode_boolean(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Enc
 }
 
 fn converted_bool(value: &Bound<'_, PyAny>) -> EncodeResult<bool> {
-    // numpy's bool is no subclass of bool and has no __index__; its name is all there is to
-    // know it by without importing numpy.
-    let class = value.get_type().fully_qualified_name()?;
-    if matches!(&*class.to_string_lossy(), "numpy.bool" | "numpy.bool_") {
+    if is_numpy_bool(value)? {
         return Ok(value.is_truthy()?);
     }
     if let Ok(index) = index_of(value, "boolean")
@@ -171,5 +171,15 @@ fn converted_bool(value: &Bound<'_, PyAny>) -> EncodeResult<bool> {
         "boolean",
         "expected a bool",
         Some("pass bool(value)"),
+    ))
+}
+
+/// numpy's bool is no subclass of bool; its name is all there is to know it by without importing
+/// numpy.
+fn is_numpy_bool(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let class = value.get_type().fully_qualified_name()?;
+    Ok(matches!(
+        &*class.to_string_lossy(),
+        "numpy.bool" | "numpy.bool_"
     ))
 }

@@ -68,18 +68,21 @@ impl Member {
 /// How a keyspace's partitions are spread.
 #[derive(Debug)]
 pub(crate) struct Replication {
-    /// `None`: each node has data of its own.
-    strategy: Option<ReplicationStrategy>,
-    map: Arc<ReplicaMap>,
+    strategy: ReplicationStrategy,
+    map: ReplicaMap,
     /// The replicas after the topology change that is under way.
-    pending: Option<Arc<ReplicaMap>>,
+    pending: Option<ReplicaMap>,
 }
 
 impl Replication {
+    /// Whether each node has data of its own, and nobody else has it.
+    pub(crate) const fn is_local(&self) -> bool {
+        matches!(self.strategy, ReplicationStrategy::Local | ReplicationStrategy::Other(_))
+    }
+
     /// The replicas that are asked and counted. `None`: only the asking node itself.
     pub(crate) fn replicas(&self, token: Token) -> Option<&[u32]> {
-        self.strategy.as_ref()?;
-        Some(self.map.replicas(token))
+        (!self.is_local()).then(|| self.map.replicas(token))
     }
 
     /// The replicas after the topology change that is under way, if any.
@@ -89,16 +92,16 @@ impl Replication {
 
     /// Replicas of each partition, over all datacenters, as the keyspace asks for.
     pub(crate) fn total_factor(&self, view: &View) -> u32 {
-        match &self.strategy {
-            None => 1,
-            Some(strategy) => strategy.replication_factor().unwrap_or(view.member_count()),
+        if self.is_local() {
+            return 1;
         }
+        self.strategy.replication_factor().unwrap_or_else(|| view.member_count())
     }
 
     /// Replicas of each partition in one datacenter, as the keyspace asks for.
     pub(crate) fn factor_in(&self, datacenter: u32, view: &View) -> u32 {
         match &self.strategy {
-            Some(ReplicationStrategy::NetworkTopology { factors }) => view
+            ReplicationStrategy::NetworkTopology { factors } => view
                 .datacenters
                 .get(datacenter as usize)
                 .and_then(|name| factors.get(&**name))
@@ -232,6 +235,10 @@ impl View {
         self.tables.get(&id)
     }
 
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &TableRoute> {
+        self.tables.values()
+    }
+
     /// The members that run, with their links.
     pub(crate) fn running(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.members.iter().flatten().filter(|member| !member.shards.is_empty())
@@ -333,7 +340,7 @@ fn replications_of(
                 _ => false,
             }
     });
-    let mut known: HashMap<Option<ReplicationStrategy>, Arc<Replication>> = HashMap::new();
+    let mut known: HashMap<ReplicationStrategy, Arc<Replication>> = HashMap::new();
     if let Some(view) = previous
         && same_rings
     {
@@ -343,11 +350,10 @@ fn replications_of(
     let mut of = |keyspace: &Keyspace| {
         let replication = known.entry(keyspace.strategy.clone()).or_insert_with(|| {
             let strategy = keyspace.strategy.clone();
-            let placement = strategy.clone().unwrap_or(ReplicationStrategy::Local);
             Arc::new(Replication {
+                map: ReplicaMap::new(ring, &strategy),
+                pending: pending_ring.map(|ring| ReplicaMap::new(ring, &strategy)),
                 strategy,
-                map: Arc::new(ReplicaMap::new(ring, &placement)),
-                pending: pending_ring.map(|ring| Arc::new(ReplicaMap::new(ring, &placement))),
             })
         });
         Arc::clone(replication)

@@ -27,11 +27,11 @@ impl Shard {
             Err(error) => return self.respond_error(client, errors::from_engine(error)),
         };
         self.refresh();
-        for change in &outcome.changes {
+        for change in &outcome.events {
             self.shared.notify(Event::SchemaChange(wire_change(change)), None);
         }
         let warnings: Vec<&str> = outcome.warnings.iter().map(String::as_str).collect();
-        let body = outcome.changes.first().map_or(ResultBody::Void, |change| {
+        let body = outcome.result.as_ref().map_or(ResultBody::Void, |change| {
             ResultBody::SchemaChange(wire_change(change))
         });
         self.respond_result(client, body, &warnings);

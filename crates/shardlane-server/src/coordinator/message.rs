@@ -58,7 +58,7 @@ pub(crate) enum Work {
 /// A conditional write on its way to the leader.
 #[derive(Debug)]
 pub(crate) struct LeadCas {
-    pub(crate) plan: CasPlan,
+    pub(crate) plan: Box<CasPlan>,
     pub(crate) consistency: Consistency,
     pub(crate) serial: SerialConsistency,
     /// The client's timestamp does not count in conditional writes; this is the statement's seed.

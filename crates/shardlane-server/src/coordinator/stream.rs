@@ -36,11 +36,10 @@ impl Streaming {
 
 impl Shard {
     pub(crate) fn start_streaming(&mut self, done: Sender<()>) {
-        let keyspaces = self.view.schema.keyspaces().filter(|keyspace| keyspace.strategy.is_some());
-        let tables = keyspaces
-            .flat_map(|keyspace| keyspace.tables.values().chain(keyspace.views.values()))
-            .filter(|table| !table.is_virtual)
-            .map(|table| table.id)
+        let routes = self.view.tables();
+        let tables = routes
+            .filter(|route| !route.table.is_virtual && !route.replication.is_local())
+            .map(|route| route.table.id)
             .collect();
         let streaming = Streaming { tables, resume: None, unacknowledged: 0, done };
         let kind = TaskKind::Stream(Box::new(streaming));

@@ -1,0 +1,10 @@
+//! The embedded cluster as its clients see it, over real sockets on loopback.
+
+mod consistency;
+mod faults;
+mod lwt;
+mod membership;
+mod robustness;
+mod routing;
+mod session;
+mod support;

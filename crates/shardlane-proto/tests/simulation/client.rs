@@ -45,6 +45,7 @@ pub(crate) struct Client {
     pub(crate) succeeded: Vec<(u64, Kind)>,
     pub(crate) failed: Vec<(u64, RequestErrorKind)>,
     pub(crate) readies: Vec<(u64, bool)>,
+    pub(crate) unreachable: Vec<(String, String)>,
 }
 
 impl Client {
@@ -79,6 +80,11 @@ impl Client {
     pub(crate) fn complete(&mut self, now: Instant, id: u64, outcome: Outcome) {
         if id >= READY_ID {
             self.readies.push((id, outcome.is_ok()));
+            if let Err(error) = outcome
+                && let RequestErrorKind::Unreachable(reasons) = error.kind
+            {
+                self.unreachable = reasons;
+            }
             return;
         }
         let pending = self.pending.remove(&id);

@@ -54,6 +54,10 @@ pub(crate) struct Node {
     pub(crate) placement: Placement,
     pub(crate) prepared: BTreeSet<Vec<u8>>,
     pub(crate) schema_version: u64,
+    /// Closes every connection when its handshake is over.
+    pub(crate) closes_at_once: bool,
+    /// Cannot read its system tables.
+    pub(crate) is_broken: bool,
     /// Connection attempts so far, local ports that were taken not counted.
     pub(crate) connects: u64,
 }
@@ -74,6 +78,8 @@ impl Node {
             placement: Placement::LeastLoaded,
             prepared: BTreeSet::new(),
             schema_version: 1,
+            closes_at_once: false,
+            is_broken: false,
             connects: 0,
         }
     }

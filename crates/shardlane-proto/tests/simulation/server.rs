@@ -79,6 +79,11 @@ impl World {
             }
         }
         let ends_handshake = matches!(decoded, Request::Startup(_));
+        let is_system = matches!(&decoded, Request::Query(q) if q.text.contains("system"));
+        if is_system && self.nodes[self.sockets[&socket].node].is_broken {
+            self.refuse(socket, request.stream, ErrorDetail::ServerError);
+            return;
+        }
         let text;
         let reply = match decoded {
             Request::Options => {
@@ -171,6 +176,8 @@ impl World {
                 .max()
                 .unwrap_or(0);
             self.nodes[index].schema_version = version;
+            self.made_versions
+                .insert(id.parse().expect("an id"), version);
             for node in (0..self.nodes.len()).filter(|&n| n != index) {
                 let delay = MS * self.rng.below(700) as u32;
                 self.after(delay, Happening::SchemaArrives { node, version });
@@ -240,6 +247,9 @@ impl World {
             .expect("open")
             .answered(stream);
         self.say(socket, frame, ends_handshake);
+        if ends_handshake && self.nodes[self.sockets[&socket].node].closes_at_once {
+            self.cut(socket, ConnectionError::ClosedByServer);
+        }
     }
 
     /// Tells an event to all who have registered with `node`.

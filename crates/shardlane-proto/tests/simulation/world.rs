@@ -97,6 +97,10 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) unkindness: Unkindness,
     pub(crate) executions: BTreeMap<u64, u32>,
+    /// Schema versions by the DDL request that made them.
+    pub(crate) made_versions: BTreeMap<u64, u64>,
+    /// Checks at the end of DDL that all live nodes have it.
+    pub(crate) expects_agreement: bool,
     pub(crate) right_shard: u64,
     pub(crate) wrong_shard: u64,
     pub(crate) connects: u64,
@@ -125,6 +129,8 @@ impl World {
             client: Client::default(),
             unkindness: Unkindness::default(),
             executions: BTreeMap::new(),
+            made_versions: BTreeMap::new(),
+            expects_agreement: false,
             right_shard: 0,
             wrong_shard: 0,
             connects: 0,
@@ -327,6 +333,17 @@ impl World {
         self.engine.take_completions(&mut done);
         did_something |= !done.is_empty();
         for (id, outcome) in done {
+            if let Some(&version) = self
+                .made_versions
+                .get(&id)
+                .filter(|_| self.expects_agreement)
+            {
+                let mut live = self.nodes.iter().filter(|n| n.is_reachable());
+                assert!(
+                    live.all(|n| n.schema_version >= version),
+                    "DDL {id} ended too early"
+                );
+            }
             self.client.complete(self.now, id, outcome);
         }
         did_something

@@ -18,7 +18,6 @@ use std::fmt;
 
 pub use ast::Statement;
 pub use duration::Duration;
-pub(crate) use types::parse_type;
 
 /// The text is not CQL.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,8 @@
 //! Type names.
 
-use super::SyntaxError;
 use super::ast::TypeAst;
 use super::lexer::Kind;
 use super::parser::{Parse, Parser};
-
-/// Parses a type on its own, such as `frozen<list<int>>`.
-pub(crate) fn parse_type(text: &str) -> Result<TypeAst, SyntaxError> {
-    let mut parser = Parser::new(text)?;
-    let ty = parser.type_name()?;
-    if parser.peek().kind == Kind::End { Ok(ty) } else { Err(parser.unexpected()) }
-}
 
 impl Parser<'_> {
     pub(super) fn type_name(&mut self) -> Parse<TypeAst> {

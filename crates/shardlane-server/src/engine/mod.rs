@@ -46,8 +46,8 @@
 //! Prepared::is_current(&self, &Schema) -> bool                       // false: answer UNPREPARED, forget it
 //! Bound<'a> = Value(&'a [u8]) | Null | Unset;  BoundArgs<'a> = Positional(&[Bound]) | Named(&[(&str, Bound)])
 //! Env { now_us: i64, timestamp_us: i64 (client's, or now_us), seed: u64 (differs per request) }
-//! bind(&Prepared, BoundArgs, &Env) -> Result<Operation, CqlError>
-//! bind_batch(BatchKind, &[BatchStatement { prepared: &Prepared, args }], &Env) -> Result<Operation, CqlError>
+//! bind(&Arc<Prepared>, BoundArgs, &Env) -> Result<Operation, CqlError>
+//! bind_batch(BatchKind, &[BatchStatement { prepared: &Arc<Prepared>, args }], &Env) -> Result<Operation, CqlError>
 //! Operation = Write(Vec<Mutation>) | Counter(Vec<CounterUpdate>) | Read(ReadPlan) | Cas(CasPlan) | Ddl(Ddl)
 //!           | Use(String) | Truncate(TableId) | Rows(RowsOut) | Void
 //! ReadPlan::table(&self) -> &Arc<Table>;  ReadPlan::partition(&self) -> Option<&PartitionKey>  // of a 1-partition read
@@ -69,7 +69,6 @@ pub mod error;
 pub mod prepare;
 pub mod schema;
 pub mod select;
-pub mod spec;
 pub mod storage;
 pub mod system;
 pub mod value;
@@ -77,8 +76,9 @@ pub mod value;
 mod md5;
 
 pub use bind::{
-    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, WriteOp, bind, bind_batch,
+    BatchStatement, Bound, BoundArgs, Env, Operation, bind, bind_batch,
 };
+pub use crate::cql::ast::BatchKind;
 pub use cas::{CasOutcome, CasPlan};
 pub use error::{CqlError, ErrorKind};
 pub use prepare::{Prepared, StatementKind, prepare};
@@ -86,9 +86,9 @@ pub use schema::{
     ChangeKind, Column, ColumnKind, DdlOutcome, Ddl, Index, Keyspace, Schema, SchemaChange, Table, TableId, View,
 };
 pub use select::{ReadPlan, ReadRun, ReadStep, RowsOut};
-pub use spec::ColumnSpec;
 pub use storage::{
     CounterUpdate, Fragment, Mutation, PartialResult, PartitionKey, Position, ReadCommand, ReadTarget, Slice, Store,
     merge,
 };
-pub use system::{Flavour, NodeInfo, Topology};
+pub use shardlane_wire::ColumnSpec;
+pub use system::{Flavour, NodeInfo, TabletInfo, Topology};

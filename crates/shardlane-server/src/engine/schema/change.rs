@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Schema;
 use crate::cql::ast::DdlStatement;
 use crate::engine::error::CqlError;
+use crate::engine::system::Flavour;
 
 /// CREATED, UPDATED or DROPPED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,10 @@ pub struct Ddl {
 pub struct DdlOutcome {
     /// The next schema; the same one if nothing changed (`IF NOT EXISTS` and the like).
     pub schema: Arc<Schema>,
-    /// Changes, the statement's own first: it is the RESULT, all are EVENTs. Empty: answer VOID.
-    pub changes: Vec<SchemaChange>,
+    /// The RESULT; `None` is VOID. ScyllaDB reports CREATED even if `IF NOT EXISTS` found it there already.
+    pub result: Option<SchemaChange>,
+    /// The EVENTs, in order.
+    pub events: Vec<SchemaChange>,
     /// Warnings for the client.
     pub warnings: Vec<String>,
 }
@@ -53,7 +56,13 @@ pub struct DdlOutcome {
 impl DdlOutcome {
     /// Nothing happened.
     pub(super) fn unchanged(schema: &Arc<Schema>) -> Self {
-        Self { schema: schema.clone(), changes: Vec::new(), warnings: Vec::new() }
+        Self { schema: schema.clone(), result: None, events: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// What was to be created is there.
+    pub(super) fn existed(schema: &Arc<Schema>, change: SchemaChange, warnings: Vec<String>) -> Self {
+        let result = (schema.flavour == Flavour::Scylla).then_some(change);
+        Self { schema: schema.clone(), result, events: Vec::new(), warnings }
     }
 }
 

@@ -7,6 +7,9 @@ use shardlane_routing::ReplicationStrategy;
 use shardlane_wire::{CqlType, UdtType};
 
 use crate::cql::ast::TypeAst;
+use crate::engine::md5::md5;
+use crate::engine::system::{Flavour, system_keyspaces};
+use crate::engine::value::time_uuid;
 
 mod change;
 mod keyspace_ddl;
@@ -20,7 +23,8 @@ mod view_ddl;
 pub use change::{ChangeKind, Ddl, DdlOutcome, SchemaChange};
 pub use options::{OptionValue, TableOptions};
 pub use table::{Column, ColumnKind, Index, Table, TableId, View};
-pub(crate) use types::{resolve_type, type_text};
+pub(crate) use table_ddl::build_table;
+pub(crate) use types::{quoted, resolve_type, type_text};
 
 /// A user-defined type as declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +61,8 @@ pub struct Keyspace {
     pub name: Arc<str>,
     /// Replication options as reported by `system_schema.keyspaces`, with the full class name.
     pub replication: BTreeMap<String, String>,
-    /// The strategy, parsed. `None` for local and everywhere strategies.
-    pub strategy: Option<ReplicationStrategy>,
+    /// The strategy, parsed.
+    pub strategy: ReplicationStrategy,
     /// `durable_writes`.
     pub durable_writes: bool,
     /// The initial number of tablets per table, if tables here use tablets (0: the server chooses).
@@ -83,12 +87,27 @@ impl Keyspace {
 /// One version of the whole schema.
 #[derive(Debug, Clone)]
 pub struct Schema {
+    flavour: Flavour,
     keyspaces: BTreeMap<Arc<str>, Arc<Keyspace>>,
     by_id: BTreeMap<TableId, (Arc<str>, Arc<str>)>,
     version: [u8; 16],
 }
 
 impl Schema {
+    /// The schema of a new cluster: the server's own keyspaces.
+    pub fn new(flavour: Flavour) -> Arc<Self> {
+        let keyspaces = system_keyspaces(flavour).into_iter().map(|keyspace| (keyspace.name.clone(), Arc::new(keyspace)));
+        let mut schema =
+            Self { flavour, keyspaces: keyspaces.collect(), by_id: BTreeMap::new(), version: [0; 16] };
+        schema.renew(0);
+        Arc::new(schema)
+    }
+
+    /// Whose manners the server has.
+    pub const fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
     /// The keyspaces by name.
     pub fn keyspaces(&self) -> impl Iterator<Item = &Arc<Keyspace>> {
         self.keyspaces.values()
@@ -108,6 +127,49 @@ impl Schema {
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<Table>> {
         let (keyspace, table) = self.by_id.get(&id)?;
         self.table(keyspace, table)
+    }
+
+    /// The next version: this keyspace replaced or added.
+    fn with_keyspace(&self, keyspace: Keyspace, now_us: i64) -> Arc<Self> {
+        let mut next = self.clone();
+        next.keyspaces.insert(keyspace.name.clone(), Arc::new(keyspace));
+        next.renew(now_us);
+        Arc::new(next)
+    }
+
+    fn without_keyspace(&self, name: &str, now_us: i64) -> Arc<Self> {
+        let mut next = self.clone();
+        next.keyspaces.remove(name);
+        next.renew(now_us);
+        Arc::new(next)
+    }
+
+    fn renew(&mut self, now_us: i64) {
+        let tables = |keyspace: &Arc<Keyspace>| {
+            let all = keyspace.tables.values().chain(keyspace.views.values());
+            all.map(|table| (table.id, (table.keyspace.clone(), table.name.clone()))).collect::<Vec<_>>()
+        };
+        self.by_id = self.keyspaces.values().flat_map(tables).collect();
+        let history = [&self.version[..], &now_us.to_be_bytes()].concat();
+        let low = u64::from_be_bytes(md5(&history)[..8].try_into().unwrap_or_default());
+        self.version = time_uuid(now_us, low);
+    }
+
+    /// One keyspace and one change.
+    fn changed(&self, keyspace: Keyspace, change: SchemaChange, now_us: i64) -> DdlOutcome {
+        self.changed_more(keyspace, change.clone(), vec![change], now_us)
+    }
+
+    /// One keyspace and several events.
+    fn changed_more(
+        &self,
+        keyspace: Keyspace,
+        result: SchemaChange,
+        events: Vec<SchemaChange>,
+        now_us: i64,
+    ) -> DdlOutcome {
+        let schema = self.with_keyspace(keyspace, now_us);
+        DdlOutcome { schema, result: Some(result), events, warnings: Vec::new() }
     }
 
     /// The version, a UUID's bytes: the same content made by the same history has the same version.

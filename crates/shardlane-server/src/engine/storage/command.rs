@@ -1,5 +1,6 @@
 //! What a coordinator asks of a shard, and what it gets.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use shardlane_routing::Token;
@@ -114,4 +115,117 @@ pub struct PartialResult {
     pub fragments: Vec<Fragment>,
     /// Where it stopped; `None` when the range was exhausted.
     pub end: Option<Position>,
+}
+
+impl ReadCommand {
+    /// A scan of whole partitions with a token in `(after, last]`.
+    pub const fn scan(table: TableId, after: Token, last: Token, max_rows: usize) -> Self {
+        Self {
+            table,
+            target: ReadTarget::Range { after, last },
+            slices: None,
+            reversed: false,
+            resume: None,
+            max_rows,
+            clipped: false,
+        }
+    }
+
+    /// The partition, if it is only one.
+    pub const fn partition(&self) -> Option<&PartitionKey> {
+        match &self.target {
+            ReadTarget::Partition(key) => Some(key),
+            ReadTarget::Range { .. } => None,
+        }
+    }
+
+    /// The tokens that are left to read, as `(after, last]`.
+    pub fn token_range(&self) -> (Token, Token) {
+        match &self.target {
+            ReadTarget::Partition(key) => (Token(key.token.0.saturating_sub(1)), key.token),
+            ReadTarget::Range { after, last } => {
+                let resumed = match &self.resume {
+                    Some(Position::AfterToken(token)) => *token,
+                    // more partitions may share the token
+                    Some(Position::AfterPartition(key) | Position::AfterRow(key, _)) => {
+                        Token(key.token.0.saturating_sub(1))
+                    }
+                    None => *after,
+                };
+                (resumed.max(*after), *last)
+            }
+        }
+    }
+
+    /// The first token that is left to read: who owns it can answer the beginning of the command.
+    pub fn first_token(&self) -> Token {
+        match &self.target {
+            ReadTarget::Partition(key) => key.token,
+            ReadTarget::Range { .. } => Token(self.token_range().0.0.saturating_add(1)),
+        }
+    }
+
+    /// The same command up to `last` only. Its answer will say that more follows.
+    pub fn clip(&self, last: Token) -> Self {
+        let mut out = self.clone();
+        if let ReadTarget::Range { last: old, .. } = &mut out.target
+            && last < *old
+        {
+            *old = last;
+            out.clipped = true;
+        }
+        out
+    }
+
+    /// The end to report when the target was exhausted.
+    pub(crate) fn clipped_end(&self) -> Option<Position> {
+        match &self.target {
+            ReadTarget::Range { last, .. } if self.clipped => Some(Position::AfterToken(*last)),
+            _ => None,
+        }
+    }
+}
+
+impl Position {
+    /// The order in which a scan passes positions; `reversed` turns rows round, not partitions.
+    pub fn compare(&self, other: &Self, reversed: bool) -> Ordering {
+        use Position::{AfterPartition, AfterRow, AfterToken};
+        // a token's end lies behind all its partitions, a partition's end behind all its rows
+        let key = |position: &Self| match position {
+            AfterToken(token) => (*token, None),
+            AfterPartition(key) | AfterRow(key, _) => (key.token, Some(key.bytes.clone())),
+        };
+        let ((left_token, left_key), (right_token, right_key)) = (key(self), key(other));
+        left_token.cmp(&right_token).then_with(|| match (left_key, right_key) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(left), Some(right)) => left.cmp(&right).then_with(|| match (self, other) {
+                (AfterRow(_, left), AfterRow(_, right)) if reversed => right.cmp(left),
+                (AfterRow(_, left), AfterRow(_, right)) => left.cmp(right),
+                (AfterRow(..), _) => Ordering::Less,
+                (_, AfterRow(..)) => Ordering::Greater,
+                _ => Ordering::Equal,
+            }),
+        })
+    }
+
+    /// Whether the scan has passed all of the partition `key`.
+    pub fn covers_partition(&self, key: &PartitionKey) -> bool {
+        match self {
+            Self::AfterToken(token) => key.token <= *token,
+            Self::AfterPartition(at) => key <= at,
+            Self::AfterRow(at, _) => key < at,
+        }
+    }
+
+    /// Whether the scan has passed the row at `order` of the partition `key`.
+    pub fn covers_row(&self, key: &PartitionKey, order: &[u8], reversed: bool) -> bool {
+        match self {
+            Self::AfterRow(at, last) if at == key => {
+                if reversed { order >= &**last } else { order <= &**last }
+            }
+            _ => self.covers_partition(key),
+        }
+    }
 }

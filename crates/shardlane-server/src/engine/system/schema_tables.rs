@@ -1,116 +1,100 @@
-//! `system_schema`: the schema describes itself.
+//! `system_schema.*`.
 
-use super::rows::{NamedCell, Rows, boolean, double, int, text, text_map, texts, uuid};
-use crate::engine::schema::{Column, ColumnKind, Keyspace, Schema, Table, TableOptions, quoted, type_text};
-use crate::engine::value::collection;
+use super::builder::{TableBuilder, Value};
+use crate::engine::schema::{ColumnKind, Keyspace, Schema, Table, type_text};
 
-/// Fills `rows` if `table` is one of these tables.
-pub(super) fn fill(table: &str, schema: &Schema, rows: &mut Rows<'_>) {
+pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
+    let name = out.name();
     for keyspace in schema.keyspaces() {
-        let tables = || keyspace.tables.values().chain(keyspace.views.values());
-        match table {
-            "keyspaces" => keyspaces(keyspace, rows),
-            "scylla_keyspaces" => scylla_keyspaces(keyspace, rows),
-            "tables" => keyspace.tables.values().for_each(|t| tables_row(t, rows)),
-            "scylla_tables" => tables().for_each(|t| scylla_tables(t, rows)),
-            "views" => keyspace.views.values().for_each(|t| views(t, rows)),
-            "columns" => tables().for_each(|t| t.columns.iter().for_each(|c| columns(t, c, rows))),
-            "dropped_columns" => tables().for_each(|t| dropped_columns(t, rows)),
-            "types" => types(keyspace, rows),
-            "functions" => functions(keyspace, rows),
-            "indexes" => keyspace.tables.values().for_each(|t| indexes(t, rows)),
+        let keyspace = &**keyspace;
+        let all = || keyspace.tables.values().chain(keyspace.views.values());
+        match name {
+            "keyspaces" => out.row(&[
+                ("keyspace_name", (&*keyspace.name).into()),
+                ("durable_writes", keyspace.durable_writes.into()),
+                ("replication", Value::map(&keyspace.replication)),
+            ]),
+            "scylla_keyspaces" => {
+                if let Some(initial) = keyspace.tablets {
+                    out.row(&[
+                        ("keyspace_name", (&*keyspace.name).into()),
+                        ("initial_tablets", i32::try_from(initial).unwrap_or(i32::MAX).into()),
+                    ]);
+                }
+            }
+            "tables" => keyspace.tables.values().for_each(|table| tables_row(out, table)),
+            "scylla_tables" => {
+                for table in all() {
+                    out.row(&[
+                        ("keyspace_name", (&*keyspace.name).into()),
+                        ("table_name", (&*table.name).into()),
+                        ("committed_by_group0", true.into()),
+                        ("version", table.id.0.into()),
+                        ("cdc", table.options.map("cdc").map_or(Value::NULL, |m| Value::map(m.iter().cloned()))),
+                    ]);
+                }
+            }
+            "views" => keyspace.views.values().for_each(|view| views_row(out, view)),
+            "columns" => all().for_each(|table| columns_rows(out, table)),
+            "dropped_columns" => all().for_each(|table| dropped_rows(out, table)),
+            "indexes" => keyspace.tables.values().for_each(|table| indexes_rows(out, table)),
+            "types" => types_rows(out, keyspace),
+            "functions" => functions_rows(out, keyspace),
             _ => {}
         }
     }
 }
 
-fn keyspaces(keyspace: &Keyspace, rows: &mut Rows<'_>) {
-    rows.add(&[
-        ("keyspace_name", text(&keyspace.name)),
-        ("durable_writes", boolean(keyspace.durable_writes)),
-        ("replication", text_map(keyspace.replication.iter().map(|(k, v)| (k.as_str(), v.as_str())))),
-    ]);
-}
-
-fn scylla_keyspaces(keyspace: &Keyspace, rows: &mut Rows<'_>) {
-    if let Some(tablets) = keyspace.tablets {
-        rows.add(&[
-            ("keyspace_name", text(&keyspace.name)),
-            ("initial_tablets", int(i32::try_from(tablets).unwrap_or(i32::MAX))),
-        ]);
-    }
-}
-
-fn tables_row(table: &Table, rows: &mut Rows<'_>) {
-    let flags: &[&str] = if table.is_counter { &["compound", "counter"] } else { &["compound"] };
-    let mut cells: Vec<NamedCell<'_>> = vec![
-        ("keyspace_name", text(&table.keyspace)),
-        ("table_name", text(&table.name)),
-        ("flags", texts(flags)),
-        ("id", uuid(&table.id.0)),
-    ];
-    cells.extend(options(&table.options));
-    rows.add(&cells);
-}
-
-fn scylla_tables(table: &Table, rows: &mut Rows<'_>) {
-    let mut cells: Vec<NamedCell<'_>> = vec![
-        ("keyspace_name", text(&table.keyspace)),
-        ("table_name", text(&table.name)),
-        ("version", uuid(&table.id.0)),
-    ];
-    for option in ["cdc", "per_partition_rate_limit"] {
-        if let Some(entries) = table.options.map(option) {
-            cells.push((option, text_map(entries.iter().map(|(k, v)| (k.as_str(), v.as_str())))));
-        }
-    }
-    rows.add(&cells);
-}
-
-fn views(table: &Table, rows: &mut Rows<'_>) {
-    let Some(view) = &table.view else { return };
-    let mut cells: Vec<NamedCell<'_>> = vec![
-        ("keyspace_name", text(&table.keyspace)),
-        ("view_name", text(&table.name)),
-        ("base_table_id", uuid(&view.base.0)),
-        ("base_table_name", text(&view.base_name)),
-        ("id", uuid(&table.id.0)),
-        ("include_all_columns", boolean(view.include_all)),
-        ("where_clause", text(&view.where_text)),
-    ];
-    cells.extend(options(&table.options));
-    rows.add(&cells);
-}
-
-/// The options, with ScyllaDB's defaults for what was not given.
-fn options(given: &TableOptions) -> Vec<NamedCell<'static>> {
-    let real = |name: &str, default: f64| double(given.text(name).and_then(|t| t.parse().ok()).unwrap_or(default));
-    let number = |name: &str, default: i32| int(given.int(name).unwrap_or(default));
-    let map = |name: &str, default: &[(&'static str, &'static str)]| match given.map(name) {
-        Some(entries) => text_map(entries.iter().map(|(k, v)| (k.as_str(), v.as_str()))),
-        None => text_map(default.iter().copied()),
+/// The options that tables and views share, with ScyllaDB's defaults.
+fn options(table: &Table) -> Vec<(&'static str, Value)> {
+    let options = &table.options;
+    let float = |name, default: f64| options.text(name).and_then(|t| t.parse().ok()).unwrap_or(default).into();
+    let int = |name, default: i32| options.int(name).unwrap_or(default).into();
+    let map = |name, default: &[(&str, &str)]| match options.map(name) {
+        Some(given) => Value::map(given.iter().map(|(k, v)| (k.as_str(), v.as_str()))),
+        None => Value::map(default.iter().copied()),
     };
+    let compression = ("sstable_compression", "org.apache.cassandra.io.compress.LZ4Compressor");
     vec![
-        ("bloom_filter_fp_chance", real("bloom_filter_fp_chance", 0.01)),
+        ("bloom_filter_fp_chance", float("bloom_filter_fp_chance", 0.01)),
         ("caching", map("caching", &[("keys", "ALL"), ("rows_per_partition", "ALL")])),
-        ("comment", text(given.text("comment").unwrap_or_default())),
+        ("comment", options.text("comment").unwrap_or_default().into()),
         ("compaction", map("compaction", &[("class", "SizeTieredCompactionStrategy")])),
-        (
-            "compression",
-            map("compression", &[("sstable_compression", "org.apache.cassandra.io.compress.LZ4Compressor")]),
-        ),
-        ("crc_check_chance", real("crc_check_chance", 1.0)),
-        ("default_time_to_live", number("default_time_to_live", 0)),
-        ("extensions", Some(collection(0, []))),
-        ("gc_grace_seconds", number("gc_grace_seconds", 864_000)),
-        ("max_index_interval", number("max_index_interval", 2048)),
-        ("memtable_flush_period_in_ms", number("memtable_flush_period_in_ms", 0)),
-        ("min_index_interval", number("min_index_interval", 128)),
-        ("speculative_retry", text(given.text("speculative_retry").unwrap_or("99.0PERCENTILE"))),
+        ("compression", map("compression", &[compression])),
+        ("crc_check_chance", float("crc_check_chance", 1.0)),
+        ("default_time_to_live", int("default_time_to_live", 0)),
+        ("extensions", Value::map(std::iter::empty::<(&str, &str)>())),
+        ("gc_grace_seconds", int("gc_grace_seconds", 864_000)),
+        ("id", table.id.0.into()),
+        ("max_index_interval", int("max_index_interval", 2048)),
+        ("memtable_flush_period_in_ms", int("memtable_flush_period_in_ms", 0)),
+        ("min_index_interval", int("min_index_interval", 128)),
+        ("speculative_retry", options.text("speculative_retry").unwrap_or("99.0PERCENTILE").into()),
     ]
 }
 
-const fn kind_name(kind: ColumnKind) -> &'static str {
+fn tables_row(out: &mut TableBuilder<'_>, table: &Table) {
+    let mut row = options(table);
+    row.push(("keyspace_name", (&*table.keyspace).into()));
+    row.push(("table_name", (&*table.name).into()));
+    let flags: &[&str] = if table.is_counter { &["compound", "counter"] } else { &["compound"] };
+    row.push(("flags", Value::strings(flags)));
+    out.row(&row);
+}
+
+fn views_row(out: &mut TableBuilder<'_>, table: &Table) {
+    let Some(view) = &table.view else { return };
+    let mut row = options(table);
+    row.push(("keyspace_name", (&*table.keyspace).into()));
+    row.push(("view_name", (&*table.name).into()));
+    row.push(("base_table_id", view.base.0.into()));
+    row.push(("base_table_name", (&*view.base_name).into()));
+    row.push(("include_all_columns", view.include_all.into()));
+    row.push(("where_clause", view.where_text.as_str().into()));
+    out.row(&row);
+}
+
+const fn kind_text(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::PartitionKey => "partition_key",
         ColumnKind::Clustering => "clustering",
@@ -119,78 +103,74 @@ const fn kind_name(kind: ColumnKind) -> &'static str {
     }
 }
 
-fn columns(table: &Table, column: &Column, rows: &mut Rows<'_>) {
-    let order = match column.kind {
-        ColumnKind::Clustering if column.descending => "DESC",
-        ColumnKind::Clustering => "ASC",
-        _ => "NONE",
-    };
-    let position = if column.is_primary_key() { i32::try_from(column.position).unwrap_or(i32::MAX) } else { -1 };
-    rows.add(&[
-        ("keyspace_name", text(&table.keyspace)),
-        ("table_name", text(&table.name)),
-        ("column_name", text(&column.name)),
-        ("clustering_order", text(order)),
-        ("column_name_bytes", text(&column.name)),
-        ("kind", text(kind_name(column.kind))),
-        ("position", int(position)),
-        ("type", text(&type_text(&column.declared))),
-    ]);
-}
-
-fn dropped_columns(table: &Table, rows: &mut Rows<'_>) {
-    for (name, declared, dropped_us, _) in &table.dropped {
-        rows.add(&[
-            ("keyspace_name", text(&table.keyspace)),
-            ("table_name", text(&table.name)),
-            ("column_name", text(name)),
-            ("dropped_time", Some((dropped_us / 1000).to_be_bytes().to_vec())),
-            ("type", text(&type_text(declared))),
+fn columns_rows(out: &mut TableBuilder<'_>, table: &Table) {
+    for column in &table.columns {
+        let order = match (column.kind, column.descending) {
+            (ColumnKind::Clustering, true) => "DESC",
+            (ColumnKind::Clustering, false) => "ASC",
+            _ => "NONE",
+        };
+        let position = if column.is_primary_key() { column.position as i32 } else { -1 };
+        out.row(&[
+            ("keyspace_name", (&*table.keyspace).into()),
+            ("table_name", (&*table.name).into()),
+            ("column_name", (&*column.name).into()),
+            ("clustering_order", order.into()),
+            ("column_name_bytes", (&*column.name).into()),
+            ("kind", kind_text(column.kind).into()),
+            ("position", position.into()),
+            ("type", type_text(&column.declared).as_str().into()),
         ]);
     }
 }
 
-fn types(keyspace: &Keyspace, rows: &mut Rows<'_>) {
-    for user in keyspace.types.values() {
-        let names: Vec<&str> = user.fields.iter().map(|(name, _)| &**name).collect();
-        let declared: Vec<String> = user.fields.iter().map(|(_, ty)| type_text(ty)).collect();
-        rows.add(&[
-            ("keyspace_name", text(&keyspace.name)),
-            ("type_name", text(&user.name)),
-            ("field_names", texts(&names)),
-            ("field_types", texts(&declared)),
+fn dropped_rows(out: &mut TableBuilder<'_>, table: &Table) {
+    for (name, declared, at_us, _) in &table.dropped {
+        out.row(&[
+            ("keyspace_name", (&*table.keyspace).into()),
+            ("table_name", (&*table.name).into()),
+            ("column_name", (&**name).into()),
+            ("dropped_time", at_us.div_euclid(1000).into()),
+            ("type", type_text(declared).as_str().into()),
         ]);
     }
 }
 
-fn functions(keyspace: &Keyspace, rows: &mut Rows<'_>) {
-    for function in &keyspace.functions {
-        let types: Vec<String> = function.arguments.iter().map(|(_, ty)| ty.to_string()).collect();
-        let names: Vec<&str> = function.arguments.iter().map(|(name, _)| name.as_str()).collect();
-        rows.add(&[
-            ("keyspace_name", text(&keyspace.name)),
-            ("function_name", text(&function.name)),
-            ("argument_types", texts(&types)),
-            ("argument_names", texts(&names)),
-            ("body", text(&function.body)),
-            ("called_on_null_input", boolean(function.called_on_null)),
-            ("language", text(&function.language)),
-            ("return_type", text(&function.returns.to_string())),
-        ]);
-    }
-}
-
-fn indexes(table: &Table, rows: &mut Rows<'_>) {
+fn indexes_rows(out: &mut TableBuilder<'_>, table: &Table) {
     for index in table.indexes.values() {
-        let target = if index.target.is_empty() { quoted(&index.column) } else { index.target.clone() };
-        let mut entries: Vec<(&str, &str)> = index.options.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        entries.push(("target", &target));
-        rows.add(&[
-            ("keyspace_name", text(&table.keyspace)),
-            ("table_name", text(&table.name)),
-            ("index_name", text(&index.name)),
-            ("kind", text("COMPOSITES")),
-            ("options", text_map(entries)),
+        let target = [("target".to_owned(), index.target.clone())];
+        out.row(&[
+            ("keyspace_name", (&*table.keyspace).into()),
+            ("table_name", (&*table.name).into()),
+            ("index_name", (&*index.name).into()),
+            ("kind", if index.options.contains_key("class_name") { "CUSTOM" } else { "COMPOSITES" }.into()),
+            ("options", Value::map(index.options.clone().into_iter().chain(target))),
+        ]);
+    }
+}
+
+fn types_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
+    for user in keyspace.types.values() {
+        out.row(&[
+            ("keyspace_name", (&*keyspace.name).into()),
+            ("type_name", (&*user.name).into()),
+            ("field_names", Value::strings(user.fields.iter().map(|(name, _)| name))),
+            ("field_types", Value::strings(user.fields.iter().map(|(_, ty)| type_text(ty)))),
+        ]);
+    }
+}
+
+fn functions_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
+    for function in &keyspace.functions {
+        out.row(&[
+            ("keyspace_name", (&*keyspace.name).into()),
+            ("function_name", (&*function.name).into()),
+            ("argument_types", Value::strings(function.arguments.iter().map(|(_, ty)| ty.to_string()))),
+            ("argument_names", Value::strings(function.arguments.iter().map(|(name, _)| name))),
+            ("body", function.body.as_str().into()),
+            ("called_on_null_input", function.called_on_null.into()),
+            ("language", function.language.as_str().into()),
+            ("return_type", function.returns.to_string().as_str().into()),
         ]);
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod decode;
 mod encode;
 mod rows;
+mod server;
 mod values;
 
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         values::register(module)?;
-        client::register(module)
+        client::register(module)?;
+        server::register(module)
     }
 }

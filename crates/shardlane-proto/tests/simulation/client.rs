@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
-    Instant, Outcome, PreparedRef, PreparedRefs, RequestErrorKind, RequestKey, RequestSpec,
+    Attempt, Instant, Outcome, PreparedRef, PreparedRefs, RequestErrorKind, RequestKey, RequestSpec,
 };
 use shardlane_routing::murmur3_token;
 use shardlane_wire::request::{Execute, Prepare, Query};
@@ -44,6 +44,7 @@ pub(crate) struct Client {
     pub(crate) is_idempotent: BTreeMap<u64, bool>,
     pub(crate) succeeded: Vec<(u64, Kind)>,
     pub(crate) failed: Vec<(u64, RequestErrorKind)>,
+    pub(crate) histories: BTreeMap<u64, Vec<Attempt>>,
     pub(crate) readies: Vec<(u64, bool)>,
     pub(crate) unreachable: Vec<(String, String)>,
 }
@@ -109,6 +110,7 @@ impl Client {
                     _ => {}
                 }
                 self.failed.push((id, error.kind));
+                self.histories.insert(id, error.attempts);
             }
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) schema_version: u64,
     /// Closes every connection when its handshake is over.
     pub(crate) closes_at_once: bool,
+    /// What it answers to EXECUTE: bytes that follow the stream id, and then silence.
+    pub(crate) bad_answer: Option<&'static [u8]>,
     /// Cannot read its system tables.
     pub(crate) is_broken: bool,
     /// Connection attempts so far, local ports that were taken not counted.
@@ -79,6 +81,7 @@ impl Node {
             prepared: BTreeSet::new(),
             schema_version: 1,
             closes_at_once: false,
+            bad_answer: None,
             is_broken: false,
             connects: 0,
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use shardlane_proto::{
-    Config, ContactPoint, Opened, PoolSize, RequestErrorKind, RequestSpec, ShardAwareness,
+    AttemptFailure, Config, ConnectionError, ContactPoint, Opened, PoolSize, RequestErrorKind,
+    RequestSpec, ShardAwareness,
 };
 use shardlane_wire::Opcode;
 
@@ -137,7 +138,7 @@ fn lose_one(world: &mut World, node: usize, way: Opened) {
         .values()
         .find(|id| is_it(id))
         .expect("it is open");
-    world.cut(socket, shardlane_proto::ConnectionError::ClosedByServer);
+    world.cut(socket, ConnectionError::ClosedByServer);
     world.run_for(MS * 50);
     let covered = world.run_until(SECOND * 10, |w| w.is_covered(1));
     assert!(covered, "the shard is covered again");
@@ -489,4 +490,71 @@ fn a_request_for_one_node_goes_there_or_nowhere() {
     world.engine.submit(world.now, spec, READY_ID + 1);
     world.turn();
     assert_eq!(world.client.readies.last(), Some(&(READY_ID + 1, false)));
+}
+
+#[test]
+fn answers_that_break_the_protocol_end_the_connection_and_no_more() {
+    let bad_answers: [&[u8]; 8] = [
+        // READY, SUPPORTED, an event: sound, but no answer to EXECUTE.
+        &[0x02, 0, 0, 0, 0],
+        &[0x06, 0, 0, 0, 2, 0, 0],
+        // A RESULT longer than the limit, and half of one.
+        &[0x08, 0x7F, 0xFF, 0xFF, 0xFF],
+        &[0x08, 0, 0, 0, 9, 1, 2],
+        // An ERROR without a code, and one without its fields.
+        &[0x00, 0, 0, 0, 1, 1],
+        &[0x00, 0, 0, 0, 6, 0, 0, 0x10, 0, 0, 0],
+        // No such opcode, and a request's.
+        &[0x55, 0, 0, 0, 0],
+        &[0x0A, 0, 0, 0, 0],
+    ];
+    for bad_answer in bad_answers {
+        let mut world = world(3, 2, |_, _| {});
+        become_ready(&mut world);
+        execute(&mut world, 20);
+        world.nodes[1].bad_answer = Some(bad_answer);
+        for _ in 0..60 {
+            world.submit(Kind::Execute);
+            world.run_for(MS * 20);
+        }
+        world.run_for(SECOND * 13);
+        assert!(world.client.pending.is_empty());
+        let mut blamed = 0;
+        for (id, kind) in &world.client.failed {
+            match kind {
+                RequestErrorKind::Timeout { .. } => {}
+                RequestErrorKind::Attempt => {
+                    assert!(
+                        !world.client.is_idempotent[id],
+                        "{id} could have gone elsewhere"
+                    );
+                    let history = &world.client.histories[id];
+                    let last = history.last().expect("a history");
+                    assert_eq!(last.host_id, world.nodes[1].host_id);
+                    let AttemptFailure::Connection {
+                        error,
+                        written: true,
+                    } = &last.failure
+                    else {
+                        panic!("{last:?}")
+                    };
+                    let is_half = bad_answer == bad_answers[3];
+                    assert_eq!(
+                        *error == ConnectionError::ClosedByServer,
+                        is_half,
+                        "{error:?}"
+                    );
+                    assert_eq!(matches!(error, ConnectionError::Protocol(_)), !is_half);
+                    blamed += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(blamed > 0, "somebody must have met it");
+        world.nodes[1].bad_answer = None;
+        assert!(
+            world.run_until(SECOND * 20, |w| w.is_covered(1)),
+            "{bad_answer:?}"
+        );
+    }
 }

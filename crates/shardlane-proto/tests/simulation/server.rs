@@ -131,6 +131,10 @@ impl World {
                     },
                 })))
             }
+            Request::Execute(_) if self.nodes[self.sockets[&socket].node].bad_answer.is_some() => {
+                self.answer_badly(socket, request.stream);
+                return;
+            }
             Request::Execute(execute) => self.execute(socket, &execute, false),
             other => panic!("nobody sends {other:?}"),
         };
@@ -250,6 +254,16 @@ impl World {
         if ends_handshake && self.nodes[self.sockets[&socket].node].closes_at_once {
             self.cut(socket, ConnectionError::ClosedByServer);
         }
+    }
+
+    fn answer_badly(&mut self, socket: u64, stream: i16) {
+        let rest = self.nodes[self.sockets[&socket].node]
+            .bad_answer
+            .expect("looked at");
+        let [high, low] = stream.to_be_bytes();
+        let frame = [&[0x84, 0, high, low][..], rest].concat();
+        self.answer(socket, stream, &frame, false);
+        self.cut(socket, ConnectionError::ClosedByServer);
     }
 
     /// Tells an event to all who have registered with `node`.

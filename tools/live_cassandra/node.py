@@ -1,0 +1,201 @@
+"""One Cassandra node: its configuration, its process, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from .artifacts import HERE, LiveError, find_java, libraries
+
+# The superuser that every fresh node has; needed only while it asks for passwords.
+CREDENTIALS = ("cassandra", "cassandra")
+
+START_SECONDS_MAX = 120
+STOP_SECONDS_MAX = 20
+# Between two looks at a process that has no other way to tell that it is ready.
+LOOK_SECONDS = 0.05
+
+# A v4 OPTIONS request, and the opcode of its answer: more than an open port, the node talks CQL.
+OPTIONS_REQUEST = bytes.fromhex("040000000500000000")
+SUPPORTED_OPCODE = 0x06
+
+# Outlives us by a moment whatever ends us: its standard input closes then.
+WATCHER = 'cat >/dev/null; kill -9 "$1" 2>/dev/null'
+
+
+class StartFailed(LiveError):
+    """The node did not come up; the message has the end of its log."""
+
+
+class Node:
+    """A node on a loopback address and ports of its own, with a data directory of its own.
+
+    Use it in ``with``, or ``start()`` and ``close()`` it. Stopped and started again it has the same
+    address, port and data. It also dies when the process that made it does.
+    """
+
+    def __init__(self) -> None:
+        self.address, self.port, self._storage_port = _free_place()
+        self._home = Path(tempfile.mkdtemp(prefix="shardlane-live-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the node has logged, over all its starts."""
+        path = self._home / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *properties: str, passwords: bool = False) -> None:
+        """Start the node, and wait until it talks CQL.
+
+        Args:
+            *properties: of the JVM, such as ``"cassandra.test.fail_writes_ks=ks"``.
+            passwords: whether clients have to log in, and roles need permissions.
+
+        Raises:
+            MissingTool: Java 17 or Maven is not installed.
+            DownloadFailed: the artifacts could not be fetched.
+            StartFailed: the node ended, or did not talk CQL in time.
+        """
+        if self.is_running:
+            raise StartFailed("the node is running already")
+        java, jars = find_java(), libraries()
+        self._configure(passwords)
+        arguments = [
+            *[java, f"@{HERE / 'jvm.options'}"],
+            f"-Dcassandra.config={(self._home / 'cassandra.yaml').as_uri()}",
+            f"-Dlogback.configurationFile={HERE / 'logback.xml'}",
+            *[f"-Dcassandra.storagedir={self._home}", f"-Dcassandra.logdir={self._home}"],
+            *[f"-D{name}" for name in properties],
+            *["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"],
+        ]
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                arguments,
+                cwd=self._home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the tests, which then stop the node themselves.
+                start_new_session=True,
+            )
+        self._watcher = subprocess.Popen(
+            ["sh", "-c", WATCHER, "watcher", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_it_talks()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Let the node finish in order; kill it if that takes too long."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS_MAX)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        if self._watcher is not None:
+            # Before its input closes: by now the pid may be somebody else's.
+            self._watcher.kill()
+            self._watcher.wait()
+            assert self._watcher.stdin is not None
+            self._watcher.stdin.close()
+            self._watcher = None
+
+    def close(self) -> None:
+        """End the process, and remove its data."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self) -> Node:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _configure(self, passwords: bool) -> None:
+        template = string.Template((HERE / "cassandra.yaml").read_text())
+        configuration = template.substitute(
+            address=self.address,
+            port=self.port,
+            storage_port=self._storage_port,
+            data=self._home,
+            authenticator="PasswordAuthenticator" if passwords else "AllowAllAuthenticator",
+            authorizer="CassandraAuthorizer" if passwords else "AllowAllAuthorizer",
+        )
+        (self._home / "cassandra.yaml").write_text(configuration)
+
+    def _wait_until_it_talks(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._talks():
+            if (status := self._process.poll()) is not None:
+                raise StartFailed(f"Cassandra ended with status {status}:\n{self.log[-3000:]}")
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"Cassandra was not up after {START_SECONDS_MAX} s:\n{self.log[-3000:]}"
+                )
+            time.sleep(LOOK_SECONDS)
+
+    def _talks(self) -> bool:
+        try:
+            with socket.create_connection((self.address, self.port), timeout=5) as connection:
+                connection.sendall(OPTIONS_REQUEST)
+                header = connection.recv(9, socket.MSG_WAITALL)
+        except OSError:
+            return False
+        return len(header) == 9 and header[4] == SUPPORTED_OPCODE
+
+
+def _free_place() -> tuple[str, int, int]:
+    """Return a loopback address, and two ports that are free there.
+
+    An address that nobody else uses keeps the node apart from embedded clusters, which begin at
+    127.0.0.1; not every system has more than that one.
+    """
+    address = f"127.0.{random.randint(64, 191)}.{random.randint(1, 254)}"
+    for candidate in (address, "127.0.0.1"):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            # Both are held at the same time, so they differ.
+            ports = []
+            for _ in range(2):
+                listener = held.enter_context(socket.socket())
+                listener.bind((candidate, 0))
+                ports.append(listener.getsockname()[1])
+            return candidate, ports[0], ports[1]
+    raise StartFailed("no port is free on loopback")

@@ -1,9 +1,9 @@
 //! CREATE, ALTER and DROP.
 
 use super::ast::{
-    AlterTable, AlterType, AlterView, ColumnDefinition, CreateFunction, CreateIndex, CreateTable, CreateType,
-    CreateView, DdlStatement, Drop, DropFunction, KeyspaceDefinition, Properties, PropertyValue, QualifiedName,
-    TableChange, TableWith, TypeChange,
+    AlterTable, AlterType, AlterView, ColumnDefinition, CreateFunction, CreateIndex, CreateTable,
+    CreateType, CreateView, DdlStatement, Drop, DropFunction, KeyspaceDefinition, Properties,
+    PropertyValue, QualifiedName, TableChange, TableWith, TypeChange,
 };
 use super::lexer::Kind;
 use super::parser::{Parse, Parser};
@@ -34,7 +34,8 @@ impl Parser<'_> {
         } else if self.keywords(&["or", "replace", "function"]) {
             self.create_function(true).map(DdlStatement::CreateFunction)
         } else if self.keyword("function") {
-            self.create_function(false).map(DdlStatement::CreateFunction)
+            self.create_function(false)
+                .map(DdlStatement::CreateFunction)
         } else {
             Err(self.unexpected())
         }
@@ -44,7 +45,11 @@ impl Parser<'_> {
         if self.keyword("keyspace") || self.keyword("schema") {
             let name = self.name()?;
             let properties = self.with_properties()?;
-            Ok(DdlStatement::AlterKeyspace(KeyspaceDefinition { name, if_not_exists: false, properties }))
+            Ok(DdlStatement::AlterKeyspace(KeyspaceDefinition {
+                name,
+                if_not_exists: false,
+                properties,
+            }))
         } else if self.keyword("table") || self.keyword("columnfamily") {
             let table = self.qualified_name()?;
             let change = self.table_change()?;
@@ -55,7 +60,10 @@ impl Parser<'_> {
             Ok(DdlStatement::AlterType(AlterType { name, change }))
         } else if self.keywords(&["materialized", "view"]) {
             let name = self.qualified_name()?;
-            Ok(DdlStatement::AlterView(AlterView { name, with: self.table_with()? }))
+            Ok(DdlStatement::AlterView(AlterView {
+                name,
+                with: self.table_with()?,
+            }))
         } else {
             Err(self.unexpected())
         }
@@ -64,7 +72,10 @@ impl Parser<'_> {
     fn drop_statement(&mut self) -> Parse<DdlStatement> {
         if self.keyword("keyspace") || self.keyword("schema") {
             let if_exists = self.if_exists();
-            let name = QualifiedName { keyspace: None, name: self.name()? };
+            let name = QualifiedName {
+                keyspace: None,
+                name: self.name()?,
+            };
             Ok(DdlStatement::DropKeyspace(Drop { name, if_exists }))
         } else if self.keyword("table") || self.keyword("columnfamily") {
             self.dropped().map(DdlStatement::DropTable)
@@ -77,13 +88,21 @@ impl Parser<'_> {
         } else if self.keyword("function") {
             let Drop { name, if_exists } = self.dropped()?;
             let arguments = if self.symbol("(") {
-                let types = if self.is_symbol(")") { Vec::new() } else { self.comma_list(Self::type_name)? };
+                let types = if self.is_symbol(")") {
+                    Vec::new()
+                } else {
+                    self.comma_list(Self::type_name)?
+                };
                 self.expect_symbol(")")?;
                 Some(types)
             } else {
                 None
             };
-            Ok(DdlStatement::DropFunction(DropFunction { name, if_exists, arguments }))
+            Ok(DdlStatement::DropFunction(DropFunction {
+                name,
+                if_exists,
+                arguments,
+            }))
         } else {
             Err(self.unexpected())
         }
@@ -91,14 +110,21 @@ impl Parser<'_> {
 
     fn dropped(&mut self) -> Parse<Drop> {
         let if_exists = self.if_exists();
-        Ok(Drop { name: self.qualified_name()?, if_exists })
+        Ok(Drop {
+            name: self.qualified_name()?,
+            if_exists,
+        })
     }
 
     fn create_keyspace(&mut self) -> Parse<KeyspaceDefinition> {
         let if_not_exists = self.if_not_exists();
         let name = self.name()?;
         let properties = self.with_properties()?;
-        Ok(KeyspaceDefinition { name, if_not_exists, properties })
+        Ok(KeyspaceDefinition {
+            name,
+            if_not_exists,
+            properties,
+        })
     }
 
     fn with_properties(&mut self) -> Parse<Properties> {
@@ -137,7 +163,9 @@ impl Parser<'_> {
         let text = match token.kind {
             Kind::String(text) | Kind::QuotedName(text) => text,
             Kind::Word => token.text.to_lowercase(),
-            Kind::Integer | Kind::Float | Kind::Uuid(_) | Kind::Hex(_) | Kind::Duration(_) => token.text.to_owned(),
+            Kind::Integer | Kind::Float | Kind::Uuid(_) | Kind::Hex(_) | Kind::Duration(_) => {
+                token.text.to_owned()
+            }
             _ => return Err(self.unexpected()),
         };
         self.bump();
@@ -162,7 +190,8 @@ impl Parser<'_> {
             } else {
                 let column = self.column_definition()?;
                 if self.keywords(&["primary", "key"]) {
-                    out.primary_keys.push((vec![column.name.clone()], Vec::new()));
+                    out.primary_keys
+                        .push((vec![column.name.clone()], Vec::new()));
                 }
                 out.columns.push(column);
             }
@@ -180,14 +209,21 @@ impl Parser<'_> {
     fn column_definition(&mut self) -> Parse<ColumnDefinition> {
         let name = self.name()?;
         let ty = self.type_name()?;
-        Ok(ColumnDefinition { name, ty, is_static: self.keyword("static") })
+        Ok(ColumnDefinition {
+            name,
+            ty,
+            is_static: self.keyword("static"),
+        })
     }
 
     /// `((a, b), c)` as (partition key, clustering).
     fn primary_key(&mut self) -> Parse<(Vec<String>, Vec<String>)> {
         self.expect_symbol("(")?;
-        let partition_key =
-            if self.is_symbol("(") { self.parenthesized(Self::name)? } else { vec![self.name()?] };
+        let partition_key = if self.is_symbol("(") {
+            self.parenthesized(Self::name)?
+        } else {
+            vec![self.name()?]
+        };
         let mut clustering = Vec::new();
         while self.symbol(",") {
             clustering.push(self.name()?);
@@ -235,12 +271,20 @@ impl Parser<'_> {
             };
             Ok(TableChange::Add(columns))
         } else if self.keyword("drop") {
-            let names =
-                if self.is_symbol("(") { self.parenthesized(Self::name)? } else { self.comma_list(Self::name)? };
+            let names = if self.is_symbol("(") {
+                self.parenthesized(Self::name)?
+            } else {
+                self.comma_list(Self::name)?
+            };
             let mut timestamp = None;
             if self.keywords(&["using", "timestamp"]) {
                 let token = self.bump();
-                timestamp = Some(token.text.parse().map_err(|_| self.error_here("bad timestamp"))?);
+                timestamp = Some(
+                    token
+                        .text
+                        .parse()
+                        .map_err(|_| self.error_here("bad timestamp"))?,
+                );
             }
             Ok(TableChange::Drop(names, timestamp))
         } else if self.keyword("rename") {
@@ -270,7 +314,11 @@ impl Parser<'_> {
         let if_not_exists = self.if_not_exists();
         let name = self.qualified_name()?;
         let fields = self.parenthesized(|p| Ok((p.name()?, p.type_name()?)))?;
-        Ok(CreateType { name, if_not_exists, fields })
+        Ok(CreateType {
+            name,
+            if_not_exists,
+            fields,
+        })
     }
 
     fn type_change(&mut self) -> Parse<TypeChange> {
@@ -289,7 +337,11 @@ impl Parser<'_> {
 
     fn create_index(&mut self, custom: bool) -> Parse<CreateIndex> {
         let if_not_exists = self.if_not_exists();
-        let name = if self.is_keyword("on") { None } else { Some(self.name()?) };
+        let name = if self.is_keyword("on") {
+            None
+        } else {
+            Some(self.name()?)
+        };
         self.expect_keyword("on")?;
         let table = self.qualified_name()?;
         self.expect_symbol("(")?;
@@ -307,7 +359,11 @@ impl Parser<'_> {
             }
         }
         self.expect_symbol(")")?;
-        let class = if self.keyword("using") { Some(self.string()?) } else { None };
+        let class = if self.keyword("using") {
+            Some(self.string()?)
+        } else {
+            None
+        };
         let mut options = Vec::new();
         if self.keyword("with") {
             let (_, value) = self.property()?;
@@ -315,12 +371,22 @@ impl Parser<'_> {
                 options = entries;
             }
         }
-        Ok(CreateIndex { name, if_not_exists, custom, table, targets, class, options })
+        Ok(CreateIndex {
+            name,
+            if_not_exists,
+            custom,
+            table,
+            targets,
+            class,
+            options,
+        })
     }
 
     fn index_target(&mut self) -> Parse<(Option<String>, String)> {
         let kind = self.peek().text.to_ascii_lowercase();
-        if self.is_symbol_at(1, "(") && ["keys", "values", "entries", "full"].contains(&kind.as_str()) {
+        if self.is_symbol_at(1, "(")
+            && ["keys", "values", "entries", "full"].contains(&kind.as_str())
+        {
             self.bump();
             self.expect_symbol("(")?;
             let column = self.name()?;
@@ -336,7 +402,11 @@ impl Parser<'_> {
         let name = self.qualified_name()?;
         self.expect_keyword("as")?;
         self.expect_keyword("select")?;
-        let columns = if self.symbol("*") { Vec::new() } else { self.comma_list(Self::name)? };
+        let columns = if self.symbol("*") {
+            Vec::new()
+        } else {
+            self.comma_list(Self::name)?
+        };
         self.expect_keyword("from")?;
         let base = self.qualified_name()?;
         self.expect_keyword("where")?;
@@ -346,8 +416,22 @@ impl Parser<'_> {
         self.expect_keyword("primary")?;
         self.expect_keyword("key")?;
         let (partition_key, clustering) = self.primary_key()?;
-        let with = if self.is_keyword("with") { self.table_with()? } else { TableWith::default() };
-        Ok(CreateView { name, if_not_exists, base, columns, relations, where_text, partition_key, clustering, with })
+        let with = if self.is_keyword("with") {
+            self.table_with()?
+        } else {
+            TableWith::default()
+        };
+        Ok(CreateView {
+            name,
+            if_not_exists,
+            base,
+            columns,
+            relations,
+            where_text,
+            partition_key,
+            clustering,
+            with,
+        })
     }
 
     fn create_function(&mut self, or_replace: bool) -> Parse<CreateFunction> {
@@ -376,6 +460,15 @@ impl Parser<'_> {
         let language = self.name()?;
         self.expect_keyword("as")?;
         let body = self.string()?;
-        Ok(CreateFunction { name, or_replace, if_not_exists, arguments, called_on_null, returns, language, body })
+        Ok(CreateFunction {
+            name,
+            or_replace,
+            if_not_exists,
+            arguments,
+            called_on_null,
+            returns,
+            language,
+            body,
+        })
     }
 }

@@ -76,7 +76,9 @@ impl Duration {
         }
         while !rest.is_empty() {
             let (number, tail) = take_number(rest)?;
-            let unit_len = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+            let unit_len = tail
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(tail.len());
             sum.add(number, &tail[..unit_len].to_lowercase())?;
             rest = &tail[unit_len..];
         }
@@ -149,7 +151,11 @@ impl std::fmt::Display for Duration {
         }
         let months = i64::from(self.months).unsigned_abs();
         let mut nanoseconds = self.nanoseconds.unsigned_abs();
-        let mut parts = vec![(months / 12, "y"), (months % 12, "mo"), (i64::from(self.days).unsigned_abs(), "d")];
+        let mut parts = vec![
+            (months / 12, "y"),
+            (months % 12, "mo"),
+            (i64::from(self.days).unsigned_abs(), "d"),
+        ];
         for (size, unit) in [
             (NS_PER_HOUR, "h"),
             (NS_PER_MIN, "m"),
@@ -161,11 +167,16 @@ impl std::fmt::Display for Duration {
             parts.push((nanoseconds / size.unsigned_abs(), unit));
             nanoseconds %= size.unsigned_abs();
         }
-        parts.iter().filter(|(n, _)| *n > 0).try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
+        parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
     }
 }
 
 fn take_number(text: &str) -> Option<(i64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
 }

@@ -43,7 +43,12 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, line: 1, line_start: 0 }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            line_start: 0,
+        }
     }
 
     pub(super) fn all(mut self) -> Result<Vec<Token<'a>>, SyntaxError> {
@@ -64,7 +69,11 @@ impl<'a> Lexer<'a> {
 
     fn error(&self, start: usize, message: impl Into<String>) -> SyntaxError {
         let column = self.text[self.line_start.min(start)..start].chars().count();
-        SyntaxError { line: self.line, column, message: message.into() }
+        SyntaxError {
+            line: self.line,
+            column,
+            message: message.into(),
+        }
     }
 
     fn newlines(&mut self, from: usize, to: usize) {
@@ -104,7 +113,13 @@ impl<'a> Lexer<'a> {
         let (kind, len) = self.scan()?;
         self.at += len;
         self.newlines(start, self.at);
-        Ok(Token { kind, text: &self.text[start..self.at], start, line, column })
+        Ok(Token {
+            kind,
+            text: &self.text[start..self.at],
+            start,
+            line,
+            column,
+        })
     }
 
     fn scan(&self) -> Result<(Kind, usize), SyntaxError> {
@@ -113,18 +128,25 @@ impl<'a> Lexer<'a> {
             return Ok((Kind::End, 0));
         };
         match first {
-            '\'' => self.quoted(rest, '\'').map(|(text, len)| (Kind::String(text), len)),
-            '"' => self.quoted(rest, '"').map(|(text, len)| (Kind::QuotedName(text), len)),
+            '\'' => self
+                .quoted(rest, '\'')
+                .map(|(text, len)| (Kind::String(text), len)),
+            '"' => self
+                .quoted(rest, '"')
+                .map(|(text, len)| (Kind::QuotedName(text), len)),
             '$' if rest.starts_with("$$") => match rest[2..].find("$$") {
                 Some(end) => Ok((Kind::String(rest[2..2 + end].to_owned()), end + 4)),
                 None => Err(self.error(self.at, "unterminated $$ string")),
             },
             '?' => Ok((Kind::Marker, 1)),
-            _ if first.is_ascii_hexdigit() && uuid(rest).is_some() => {
-                uuid(rest).map(|id| (Kind::Uuid(id), 36)).ok_or_else(|| self.error(self.at, "bad UUID"))
-            }
+            _ if first.is_ascii_hexdigit() && uuid(rest).is_some() => uuid(rest)
+                .map(|id| (Kind::Uuid(id), 36))
+                .ok_or_else(|| self.error(self.at, "bad UUID")),
             '0'..='9' => self.number(rest),
-            'P' | 'p' if rest.len() > 1 && (rest.as_bytes()[1].is_ascii_digit() || rest.as_bytes()[1] == b'T') => {
+            'P' | 'p'
+                if rest.len() > 1
+                    && (rest.as_bytes()[1].is_ascii_digit() || rest.as_bytes()[1] == b'T') =>
+            {
                 Ok(iso_duration(rest).unwrap_or_else(|| (Kind::Word, word_len(rest))))
             }
             _ if first.is_alphabetic() || first == '_' => Ok((Kind::Word, word_len(rest))),
@@ -137,7 +159,10 @@ impl<'a> Lexer<'a> {
                 if "()[]{}<>=,.;:*+-/%".contains(first) {
                     Ok((Kind::Symbol, 1))
                 } else {
-                    Err(self.error(self.at, format!("no viable alternative at character '{first}'")))
+                    Err(self.error(
+                        self.at,
+                        format!("no viable alternative at character '{first}'"),
+                    ))
                 }
             }
         }
@@ -163,15 +188,25 @@ impl<'a> Lexer<'a> {
 
     fn number(&self, rest: &str) -> Result<(Kind, usize), SyntaxError> {
         if rest.starts_with("0x") || rest.starts_with("0X") {
-            let len = rest[2..].find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len() - 2);
+            let len = rest[2..]
+                .find(|c: char| !c.is_ascii_hexdigit())
+                .unwrap_or(rest.len() - 2);
             let digits = &rest[2..2 + len];
             return match unhex(digits) {
                 Some(bytes) => Ok((Kind::Hex(bytes), len + 2)),
-                None => Err(self.error(self.at, format!("odd number of hexadecimal digits in '0x{digits}'"))),
+                None => Err(self.error(
+                    self.at,
+                    format!("odd number of hexadecimal digits in '0x{digits}'"),
+                )),
             };
         }
         let bytes = rest.as_bytes();
-        let digits = |from: usize| from + bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let digits = |from: usize| {
+            from + bytes[from..]
+                .iter()
+                .take_while(|b| b.is_ascii_digit())
+                .count()
+        };
         let mut end = digits(0);
         if end < bytes.len() && (bytes[end].is_ascii_alphabetic() || bytes[end] >= 0x80) {
             let len = word_len(rest);
@@ -180,7 +215,8 @@ impl<'a> Lexer<'a> {
             }
         }
         let mut float = false;
-        if end < bytes.len() && bytes[end] == b'.' && bytes.get(end + 1).is_none_or(|b| *b != b'.') {
+        if end < bytes.len() && bytes[end] == b'.' && bytes.get(end + 1).is_none_or(|b| *b != b'.')
+        {
             float = true;
             end = digits(end + 1);
         }
@@ -197,27 +233,37 @@ impl<'a> Lexer<'a> {
 }
 
 fn word_len(text: &str) -> usize {
-    text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len())
+    text.find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len())
 }
 
 fn iso_duration(rest: &str) -> Option<(Kind, usize)> {
-    let alternative = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':')).unwrap_or(rest.len());
-    [alternative, word_len(rest)]
-        .into_iter()
-        .find_map(|len| Duration::parse(&rest[..len]).map(|duration| (Kind::Duration(duration), len)))
+    let alternative = rest
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':'))
+        .unwrap_or(rest.len());
+    [alternative, word_len(rest)].into_iter().find_map(|len| {
+        Duration::parse(&rest[..len]).map(|duration| (Kind::Duration(duration), len))
+    })
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok())
+        .collect()
 }
 
 /// A UUID at the beginning of `text`, not followed by another word character.
 pub(super) fn uuid(text: &str) -> Option<[u8; 16]> {
     let bytes = text.as_bytes();
-    if bytes.len() < 36 || bytes.get(36).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_') {
+    if bytes.len() < 36
+        || bytes
+            .get(36)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    {
         return None;
     }
     let mut out = [0; 16];

@@ -1,7 +1,8 @@
 //! INSERT, UPDATE, DELETE and BATCH.
 
 use super::ast::{
-    Assignment, Batch, Conditions, Delete, DeleteTarget, Insert, InsertSource, Modification, Term, Update, Using,
+    Assignment, Batch, Conditions, Delete, DeleteTarget, Insert, InsertSource, Modification, Term,
+    Update, Using,
 };
 use super::parser::{Parse, Parser};
 
@@ -30,7 +31,11 @@ impl Parser<'_> {
         }
         self.expect_keyword("apply")?;
         self.expect_keyword("batch")?;
-        Ok(Batch { kind, using, statements })
+        Ok(Batch {
+            kind,
+            using,
+            statements,
+        })
     }
 
     fn using(&mut self) -> Parse<Using> {
@@ -65,7 +70,10 @@ impl Parser<'_> {
             if !default_unset {
                 self.keywords(&["default", "null"]);
             }
-            InsertSource::Json { term, default_unset }
+            InsertSource::Json {
+                term,
+                default_unset,
+            }
         } else {
             let columns = self.parenthesized(Self::name)?;
             self.expect_keyword("values")?;
@@ -78,7 +86,12 @@ impl Parser<'_> {
         if self.is_keyword("using") {
             using = self.using()?;
         }
-        Ok(Insert { table, source, if_not_exists, using })
+        Ok(Insert {
+            table,
+            source,
+            if_not_exists,
+            using,
+        })
     }
 
     fn update(&mut self) -> Parse<Update> {
@@ -90,7 +103,13 @@ impl Parser<'_> {
         self.expect_keyword("where")?;
         let relations = self.relations()?;
         let conditions = self.conditions()?;
-        Ok(Update { table, using, assignments, relations, conditions })
+        Ok(Update {
+            table,
+            using,
+            assignments,
+            relations,
+            conditions,
+        })
     }
 
     fn conditions(&mut self) -> Parse<Conditions> {
@@ -125,18 +144,26 @@ impl Parser<'_> {
             return Ok(Assignment::Subtract(column, self.term()?));
         }
         self.expect_symbol("=")?;
-        if self.peek_name().as_deref() == Some(&column) && (self.is_symbol_at(1, "+") || self.is_symbol_at(1, "-")) {
+        if self.peek_name().as_deref() == Some(&column)
+            && (self.is_symbol_at(1, "+") || self.is_symbol_at(1, "-"))
+        {
             self.bump();
             let add = self.bump().text == "+";
             let term = self.term()?;
-            return Ok(if add { Assignment::Add(column, term) } else { Assignment::Subtract(column, term) });
+            return Ok(if add {
+                Assignment::Add(column, term)
+            } else {
+                Assignment::Subtract(column, term)
+            });
         }
         // `c = c -1` is lexed as c, -, 1 and was handled; `c = [x] + c` prepends
         let term: Term = self.term()?;
         if self.symbol("+") {
             let other = self.name()?;
             if other != column {
-                return Err(self.error_here("Only expressions of the form X = <value> + X are supported."));
+                return Err(
+                    self.error_here("Only expressions of the form X = <value> + X are supported.")
+                );
             }
             return Ok(Assignment::Prepend(column, term));
         }
@@ -145,14 +172,24 @@ impl Parser<'_> {
 
     fn delete(&mut self) -> Parse<Delete> {
         self.expect_keyword("delete")?;
-        let targets = if self.is_keyword("from") { Vec::new() } else { self.comma_list(Self::delete_target)? };
+        let targets = if self.is_keyword("from") {
+            Vec::new()
+        } else {
+            self.comma_list(Self::delete_target)?
+        };
         self.expect_keyword("from")?;
         let table = self.qualified_name()?;
         let using = self.using()?;
         self.expect_keyword("where")?;
         let relations = self.relations()?;
         let conditions = self.conditions()?;
-        Ok(Delete { table, targets, using, relations, conditions })
+        Ok(Delete {
+            table,
+            targets,
+            using,
+            relations,
+            conditions,
+        })
     }
 
     fn delete_target(&mut self) -> Parse<DeleteTarget> {

@@ -6,11 +6,63 @@ use super::{Parsed, SyntaxError};
 
 /// Words that cannot be names without quotes (the CQL grammar's reserved keywords).
 const RESERVED: &[&str] = &[
-    "add", "allow", "alter", "and", "apply", "asc", "authorize", "batch", "begin", "by", "columnfamily", "create",
-    "delete", "desc", "describe", "drop", "entries", "execute", "from", "full", "grant", "if", "in", "index",
-    "infinity", "insert", "into", "is", "keyspace", "limit", "modify", "nan", "norecursive", "not", "null", "of", "on",
-    "or", "order", "primary", "rename", "replace", "revoke", "schema", "select", "set", "table", "to", "token",
-    "truncate", "unlogged", "update", "use", "using", "view", "where", "with",
+    "add",
+    "allow",
+    "alter",
+    "and",
+    "apply",
+    "asc",
+    "authorize",
+    "batch",
+    "begin",
+    "by",
+    "columnfamily",
+    "create",
+    "delete",
+    "desc",
+    "describe",
+    "drop",
+    "entries",
+    "execute",
+    "from",
+    "full",
+    "grant",
+    "if",
+    "in",
+    "index",
+    "infinity",
+    "insert",
+    "into",
+    "is",
+    "keyspace",
+    "limit",
+    "modify",
+    "nan",
+    "norecursive",
+    "not",
+    "null",
+    "of",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "rename",
+    "replace",
+    "revoke",
+    "schema",
+    "select",
+    "set",
+    "table",
+    "to",
+    "token",
+    "truncate",
+    "unlogged",
+    "update",
+    "use",
+    "using",
+    "view",
+    "where",
+    "with",
 ];
 
 /// Terms nested deeper than this are refused, so that hostile input cannot exhaust the stack.
@@ -28,7 +80,13 @@ pub(super) type Parse<T> = Result<T, SyntaxError>;
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Parse<Self> {
-        Ok(Self { text, tokens: Lexer::new(text).all()?, at: 0, depth: 0, markers: Vec::new() })
+        Ok(Self {
+            text,
+            tokens: Lexer::new(text).all()?,
+            at: 0,
+            depth: 0,
+            markers: Vec::new(),
+        })
     }
 
     pub(super) fn statement(mut self) -> Parse<Parsed> {
@@ -37,7 +95,10 @@ impl<'a> Parser<'a> {
         if self.peek().kind != Kind::End {
             return Err(self.unexpected());
         }
-        Ok(Parsed { statement, markers: self.markers })
+        Ok(Parsed {
+            statement,
+            markers: self.markers,
+        })
     }
 
     fn any_statement(&mut self) -> Parse<Statement> {
@@ -55,7 +116,9 @@ impl<'a> Parser<'a> {
                 self.bump();
                 self.name().map(Statement::Use)
             }
-            "create" | "alter" | "drop" if self.is_role_statement() => self.role().map(Statement::Role),
+            "create" | "alter" | "drop" if self.is_role_statement() => {
+                self.role().map(Statement::Role)
+            }
             "create" | "alter" | "drop" => self.ddl().map(Statement::Ddl),
             "grant" | "revoke" | "list" => self.role().map(Statement::Role),
             _ => Err(self.unexpected()),
@@ -100,13 +163,21 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unexpected(&self) -> SyntaxError {
         let token = self.peek();
-        let shown = if token.kind == Kind::End { "<EOF>" } else { token.text };
+        let shown = if token.kind == Kind::End {
+            "<EOF>"
+        } else {
+            token.text
+        };
         self.error_here(format!("no viable alternative at input '{shown}'"))
     }
 
     pub(super) fn error_here(&self, message: impl Into<String>) -> SyntaxError {
         let token = self.peek();
-        SyntaxError { line: token.line, column: token.column, message: message.into() }
+        SyntaxError {
+            line: token.line,
+            column: token.column,
+            message: message.into(),
+        }
     }
 
     pub(super) fn is_keyword(&self, word: &str) -> bool {
@@ -128,7 +199,10 @@ impl<'a> Parser<'a> {
 
     /// All of `words` in a row, or none.
     pub(super) fn keywords(&mut self, words: &[&str]) -> bool {
-        let found = words.iter().enumerate().all(|(ahead, word)| self.is_keyword_at(ahead, word));
+        let found = words
+            .iter()
+            .enumerate()
+            .all(|(ahead, word)| self.is_keyword_at(ahead, word));
         if found {
             for _ in words {
                 self.bump();
@@ -138,7 +212,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn expect_keyword(&mut self, word: &str) -> Parse<()> {
-        if self.keyword(word) { Ok(()) } else { Err(self.unexpected()) }
+        if self.keyword(word) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     pub(super) fn is_symbol(&self, symbol: &str) -> bool {
@@ -159,7 +237,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn expect_symbol(&mut self, symbol: &str) -> Parse<()> {
-        if self.symbol(symbol) { Ok(()) } else { Err(self.unexpected()) }
+        if self.symbol(symbol) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// A name at the current token, without consuming it.
@@ -172,7 +254,9 @@ impl<'a> Parser<'a> {
                 (!RESERVED.contains(&name.as_str())).then_some(name)
             }
             // `d` and `p1y` are words that happen to be durations or the like
-            Kind::Duration(_) if token.text.starts_with(char::is_alphabetic) => Some(token.text.to_lowercase()),
+            Kind::Duration(_) if token.text.starts_with(char::is_alphabetic) => {
+                Some(token.text.to_lowercase())
+            }
             _ => None,
         }
     }
@@ -190,9 +274,15 @@ impl<'a> Parser<'a> {
     pub(super) fn qualified_name(&mut self) -> Parse<QualifiedName> {
         let name = self.name()?;
         if self.symbol(".") {
-            Ok(QualifiedName { keyspace: Some(name), name: self.name()? })
+            Ok(QualifiedName {
+                keyspace: Some(name),
+                name: self.name()?,
+            })
         } else {
-            Ok(QualifiedName { keyspace: None, name })
+            Ok(QualifiedName {
+                keyspace: None,
+                name,
+            })
         }
     }
 
@@ -208,7 +298,10 @@ impl<'a> Parser<'a> {
     }
 
     /// `item, item, ...`
-    pub(super) fn comma_list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Parse<T>) -> Parse<Vec<T>> {
+    pub(super) fn comma_list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Parse<T>,
+    ) -> Parse<Vec<T>> {
         let mut out = vec![item(self)?];
         while self.symbol(",") {
             out.push(item(self)?);
@@ -217,7 +310,10 @@ impl<'a> Parser<'a> {
     }
 
     /// `(item, item, ...)`
-    pub(super) fn parenthesized<T>(&mut self, item: impl FnMut(&mut Self) -> Parse<T>) -> Parse<Vec<T>> {
+    pub(super) fn parenthesized<T>(
+        &mut self,
+        item: impl FnMut(&mut Self) -> Parse<T>,
+    ) -> Parse<Vec<T>> {
         self.expect_symbol("(")?;
         let out = self.comma_list(item)?;
         self.expect_symbol(")")?;

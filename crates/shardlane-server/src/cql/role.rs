@@ -10,8 +10,14 @@ impl Parser<'_> {
         let statement = match verb.as_str() {
             "grant" => RoleStatement::Grant,
             "revoke" => RoleStatement::Revoke,
-            "list" if self.is_keyword("roles") || self.is_keyword("users") => RoleStatement::ListRoles,
-            "list" if self.is_keyword("all") || self.is_keyword_at(1, "permission") || self.is_keyword_at(1, "permissions") => {
+            "list" if self.is_keyword("roles") || self.is_keyword("users") => {
+                RoleStatement::ListRoles
+            }
+            "list"
+                if self.is_keyword("all")
+                    || self.is_keyword_at(1, "permission")
+                    || self.is_keyword_at(1, "permissions") =>
+            {
                 RoleStatement::ListPermissions
             }
             "list" => return Err(self.unexpected()),
@@ -29,7 +35,10 @@ impl Parser<'_> {
         match verb {
             "create" => {
                 let if_not_exists = self.if_not_exists();
-                Ok(RoleStatement::Create { name: self.role_name()?, if_not_exists })
+                Ok(RoleStatement::Create {
+                    name: self.role_name()?,
+                    if_not_exists,
+                })
             }
             "alter" => {
                 self.if_exists();
@@ -37,12 +46,19 @@ impl Parser<'_> {
             }
             _ => {
                 let if_exists = self.if_exists();
-                Ok(RoleStatement::Drop { name: self.role_name()?, if_exists })
+                Ok(RoleStatement::Drop {
+                    name: self.role_name()?,
+                    if_exists,
+                })
             }
         }
     }
 
     fn role_name(&mut self) -> Parse<String> {
-        if matches!(self.peek().kind, Kind::String(_)) { self.string() } else { self.name() }
+        if matches!(self.peek().kind, Kind::String(_)) {
+            self.string()
+        } else {
+            self.name()
+        }
     }
 }

@@ -9,8 +9,13 @@ impl Parser<'_> {
         self.expect_keyword("select")?;
         // JSON and DISTINCT are also fine names for columns
         let json = self.is_keyword("json") && !self.ends_selector(1) && self.keyword("json");
-        let distinct = self.is_keyword("distinct") && !self.ends_selector(1) && self.keyword("distinct");
-        let items = if self.symbol("*") { Vec::new() } else { self.comma_list(Self::select_item)? };
+        let distinct =
+            self.is_keyword("distinct") && !self.ends_selector(1) && self.keyword("distinct");
+        let items = if self.symbol("*") {
+            Vec::new()
+        } else {
+            self.comma_list(Self::select_item)?
+        };
         self.expect_keyword("from")?;
         let table = self.qualified_name()?;
         let mut select = Select {
@@ -70,12 +75,18 @@ impl Parser<'_> {
     }
 
     fn ends_selector(&self, ahead: usize) -> bool {
-        self.is_symbol_at(ahead, ",") || self.is_keyword_at(ahead, "from") || self.is_keyword_at(ahead, "as")
+        self.is_symbol_at(ahead, ",")
+            || self.is_keyword_at(ahead, "from")
+            || self.is_keyword_at(ahead, "as")
     }
 
     fn select_item(&mut self) -> Parse<SelectItem> {
         let selector = self.selector()?;
-        let alias = if self.keyword("as") { Some(self.name()?) } else { None };
+        let alias = if self.keyword("as") {
+            Some(self.name()?)
+        } else {
+            None
+        };
         Ok(SelectItem { selector, alias })
     }
 
@@ -122,7 +133,10 @@ impl Parser<'_> {
                 }
                 "token" => {
                     self.bump();
-                    return self.call(QualifiedName { keyspace: None, name: "token".to_owned() });
+                    return self.call(QualifiedName {
+                        keyspace: None,
+                        name: "token".to_owned(),
+                    });
                 }
                 _ => {}
             }
@@ -132,7 +146,10 @@ impl Parser<'_> {
         };
         if is_call {
             self.bump();
-            return self.call(QualifiedName { keyspace: None, name });
+            return self.call(QualifiedName {
+                keyspace: None,
+                name,
+            });
         }
         if self.is_symbol_at(1, ".") && self.is_symbol_at(3, "(") {
             let name = self.qualified_name()?;

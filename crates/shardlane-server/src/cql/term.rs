@@ -54,7 +54,10 @@ impl Parser<'_> {
         let start = self.position();
         let name = if self.is_keyword("token") {
             self.bump();
-            super::ast::QualifiedName { keyspace: None, name: "token".to_owned() }
+            super::ast::QualifiedName {
+                keyspace: None,
+                name: "token".to_owned(),
+            }
         } else {
             self.qualified_name()?
         };
@@ -116,8 +119,12 @@ impl Parser<'_> {
         let literal = match token.kind {
             Kind::Integer => Literal::Integer(format!("-{}", token.text)),
             Kind::Float => Literal::Float(format!("-{}", token.text)),
-            Kind::Word if token.text.eq_ignore_ascii_case("infinity") => Literal::Float("-Infinity".to_owned()),
-            Kind::Word if token.text.eq_ignore_ascii_case("nan") => Literal::Float("NaN".to_owned()),
+            Kind::Word if token.text.eq_ignore_ascii_case("infinity") => {
+                Literal::Float("-Infinity".to_owned())
+            }
+            Kind::Word if token.text.eq_ignore_ascii_case("nan") => {
+                Literal::Float("NaN".to_owned())
+            }
             Kind::Duration(duration) => match duration.negate() {
                 Some(negative) => Literal::Duration(negative),
                 None => return Err(self.error_here("duration out of range")),
@@ -229,7 +236,11 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self, target: RelationTarget) -> Parse<Relation> {
-        let relation = |operator, value| Relation { target, operator, value };
+        let relation = |operator, value| Relation {
+            target,
+            operator,
+            value,
+        };
         if self.keywords(&["is", "not", "null"]) {
             return Ok(relation(Operator::IsNotNull, RelationValue::None));
         }
@@ -242,7 +253,11 @@ impl Parser<'_> {
             return Ok(relation(Operator::In, value));
         }
         let operator = if self.keyword("contains") {
-            if self.keyword("key") { Operator::ContainsKey } else { Operator::Contains }
+            if self.keyword("key") {
+                Operator::ContainsKey
+            } else {
+                Operator::Contains
+            }
         } else if self.keyword("like") {
             Operator::Like
         } else {

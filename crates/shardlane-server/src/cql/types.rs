@@ -28,7 +28,9 @@ impl Parser<'_> {
             "map" => {
                 let mut parameters = self.parameters()?;
                 match (parameters.pop(), parameters.pop(), parameters.pop()) {
-                    (Some(value), Some(key), None) => Ok(TypeAst::Map(Box::new(key), Box::new(value))),
+                    (Some(value), Some(key), None) => {
+                        Ok(TypeAst::Map(Box::new(key), Box::new(value)))
+                    }
                     _ => Err(self.unexpected()),
                 }
             }
@@ -39,7 +41,10 @@ impl Parser<'_> {
                 let element = self.type_name()?;
                 self.expect_symbol(",")?;
                 let length = self.bump();
-                let length = length.text.parse().map_err(|_| self.error_here("vector length out of range"))?;
+                let length = length
+                    .text
+                    .parse()
+                    .map_err(|_| self.error_here("vector length out of range"))?;
                 self.expect_symbol(">")?;
                 Ok(TypeAst::Vector(Box::new(element), length))
             }

@@ -11,7 +11,9 @@ use crate::engine::prepare::{
 };
 use crate::engine::schema::Table;
 use crate::engine::select::{FlatRow, RowView, RowsOut, StoredRow, satisfies};
-use crate::engine::storage::{Fragment, Mutation, PartialResult, PartitionKey, ReadCommand, ReadTarget, Row, Slice};
+use crate::engine::storage::{
+    Fragment, Mutation, PartialResult, PartitionKey, ReadCommand, ReadTarget, Row, Slice,
+};
 use crate::engine::value::Bytes;
 
 /// One statement of a conditional write, with its values.
@@ -69,29 +71,52 @@ pub struct CasOutcome {
 
 impl CasPlan {
     pub(crate) const fn new(env: &Env) -> Self {
-        Self { env: *env, key: None, statements: Vec::new() }
+        Self {
+            env: *env,
+            key: None,
+            statements: Vec::new(),
+        }
     }
 
     /// Adds a statement. All are about the same partition.
-    pub(crate) fn add(&mut self, plan: &Arc<ModifyPlan>, scope: &mut Scope<'_>) -> Result<(), CqlError> {
+    pub(crate) fn add(
+        &mut self,
+        plan: &Arc<ModifyPlan>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), CqlError> {
         let (keys, slices) = touched(plan, scope)?;
         if keys.len() != 1 && plan.conditions.is_some() {
-            return Err(CqlError::invalid("IN on the partition key is not supported with conditional updates"));
+            return Err(CqlError::invalid(
+                "IN on the partition key is not supported with conditional updates",
+            ));
         }
         for key in keys {
             match &self.key {
                 None => self.key = Some(key),
-                Some(first) if *first == key && self.statements.iter().all(|s| s.plan.table.id == plan.table.id) => {}
-                Some(_) => self.key = Some(PartitionKey { token: shardlane_routing::Token::MIN, bytes: [].into() }),
+                Some(first)
+                    if *first == key
+                        && self
+                            .statements
+                            .iter()
+                            .all(|s| s.plan.table.id == plan.table.id) => {}
+                Some(_) => {
+                    self.key = Some(PartitionKey {
+                        token: shardlane_routing::Token::MIN,
+                        bytes: [].into(),
+                    })
+                }
             }
         }
         let conditions = match &plan.conditions {
             None => None,
             Some(CompiledConditions::NotExists) => Some(CasConditions::NotExists),
             Some(CompiledConditions::Exists) => Some(CasConditions::Exists),
-            Some(CompiledConditions::All(filters)) => {
-                Some(CasConditions::All(filters.iter().map(|filter| filter.bind(scope)).collect::<Result<_, _>>()?))
-            }
+            Some(CompiledConditions::All(filters)) => Some(CasConditions::All(
+                filters
+                    .iter()
+                    .map(|filter| filter.bind(scope))
+                    .collect::<Result<_, _>>()?,
+            )),
         };
         let number = self.statements.len();
         let values = scope.values.owned().into_iter().map(|value| match value {
@@ -99,8 +124,16 @@ impl CasPlan {
             crate::engine::bind::Bound::Null => OwnedBound::Null,
             crate::engine::bind::Bound::Unset => OwnedBound::Unset,
         });
-        let write = Write { values: values.collect(), number };
-        self.statements.push(CasStatement { plan: plan.clone(), conditions, slices, write });
+        let write = Write {
+            values: values.collect(),
+            number,
+        };
+        self.statements.push(CasStatement {
+            plan: plan.clone(),
+            conditions,
+            slices,
+            write,
+        });
         Ok(())
     }
 
@@ -124,14 +157,19 @@ impl CasPlan {
             }));
         }
         if table.uses_tablets && self.is_conditional() {
-            return Err(CqlError::invalid(format!("{}.{}: LWT is not yet supported with tablets", table.keyspace, table.name)));
+            return Err(CqlError::invalid(format!(
+                "{}.{}: LWT is not yet supported with tablets",
+                table.keyspace, table.name
+            )));
         }
         Ok(self)
     }
 
     /// Whether there are conditions at all.
     pub fn is_conditional(&self) -> bool {
-        self.statements.iter().any(|statement| statement.conditions.is_some())
+        self.statements
+            .iter()
+            .any(|statement| statement.conditions.is_some())
     }
 
     /// The table.
@@ -176,15 +214,21 @@ impl CasPlan {
     pub fn decide(&self, read: PartialResult, env: &Env) -> Result<CasOutcome, CqlError> {
         let table = &**self.table();
         let key = self.partition();
-        let fragment =
-            read.fragments.into_iter().find(|f| f.key == *key).unwrap_or_else(|| Fragment::new(key.clone()));
+        let fragment = read
+            .fragments
+            .into_iter()
+            .find(|f| f.key == *key)
+            .unwrap_or_else(|| Fragment::new(key.clone()));
         let now_s = env.now_us.div_euclid(1_000_000);
         let keys = partition_parts(table, key);
         let mut applied = true;
         let mut seen = Vec::with_capacity(self.statements.len());
         for statement in &self.statements {
             let row = find_row(table, &fragment, &keys, statement, now_s);
-            applied &= statement.conditions.as_ref().is_none_or(|conditions| holds(table, conditions, row.as_ref(), now_s));
+            applied &= statement
+                .conditions
+                .as_ref()
+                .is_none_or(|conditions| holds(table, conditions, row.as_ref(), now_s));
             seen.push(row);
         }
         let mut changes = Changes::default();
@@ -195,24 +239,43 @@ impl CasPlan {
             }
         }
         let rows = self.rows(applied, &seen);
-        Ok(CasOutcome { mutations: changes.mutations, rows, applied })
+        Ok(CasOutcome {
+            mutations: changes.mutations,
+            rows,
+            applied,
+        })
     }
 
     fn rows(&self, applied: bool, seen: &[Option<FlatRow>]) -> RowsOut {
         if !self.is_conditional() {
-            return RowsOut { columns: Arc::new(Vec::new()), rows: Vec::new(), paging_state: None };
+            return RowsOut {
+                columns: Arc::new(Vec::new()),
+                rows: Vec::new(),
+                paging_state: None,
+            };
         }
         let plans: Vec<Arc<ModifyPlan>> = self.statements.iter().map(|s| s.plan.clone()).collect();
         let (columns, specs) = match plans.as_slice() {
-            [only] => (only.cas_columns(), cas_specs(&only.table, &only.cas_columns())),
+            [only] => (
+                only.cas_columns(),
+                cas_specs(&only.table, &only.cas_columns()),
+            ),
             _ => (batch_columns(&plans), batch_specs(&plans)),
         };
         let row = |row: &Option<FlatRow>| {
             let mut out = vec![Some(Bytes::from(&[u8::from(applied)][..]))];
-            out.extend(columns.iter().map(|at| row.as_ref().and_then(|row| row.values[*at].clone())));
+            out.extend(
+                columns
+                    .iter()
+                    .map(|at| row.as_ref().and_then(|row| row.values[*at].clone())),
+            );
             out
         };
-        RowsOut { columns: Arc::new(specs), rows: seen.iter().map(row).collect(), paging_state: None }
+        RowsOut {
+            columns: Arc::new(specs),
+            rows: seen.iter().map(row).collect(),
+            paging_state: None,
+        }
     }
 }
 
@@ -247,9 +310,14 @@ fn find_row(
 ) -> Option<FlatRow> {
     let inside = |order: &[u8]| match &statement.slices {
         None => true,
-        Some(slices) => slices.iter().any(|s| *s.start <= *order && s.end.as_ref().is_none_or(|end| *order < **end)),
+        Some(slices) => slices
+            .iter()
+            .any(|s| *s.start <= *order && s.end.as_ref().is_none_or(|end| *order < **end)),
     };
-    let row = fragment.rows.iter().find(|(key, row)| inside(&key.order) && row.is_live(now_s));
+    let row = fragment
+        .rows
+        .iter()
+        .find(|(key, row)| inside(&key.order) && row.is_live(now_s));
     let static_only = statement.plan.static_only;
     if row.is_none() && !fragment.static_row.is_live(now_s) {
         return None;
@@ -279,7 +347,11 @@ fn holds(table: &Table, conditions: &CasConditions, row: Option<&FlatRow>, now_s
         CasConditions::NotExists => !exists,
         CasConditions::Exists => exists,
         CasConditions::All(filters) => {
-            let none = FlatRow { values: vec![None; table.columns.len()], now_s, ..FlatRow::default() };
+            let none = FlatRow {
+                values: vec![None; table.columns.len()],
+                now_s,
+                ..FlatRow::default()
+            };
             let view = RowView::Flat(row.unwrap_or(&none));
             filters.iter().all(|filter| satisfies(filter, &view, true))
         }
@@ -291,7 +363,8 @@ fn batch_columns(plans: &[Arc<ModifyPlan>]) -> Vec<usize> {
     let Some(first) = plans.first() else {
         return Vec::new();
     };
-    let mut columns: Vec<usize> = (0..first.table.partition_key_len + first.table.clustering_len).collect();
+    let mut columns: Vec<usize> =
+        (0..first.table.partition_key_len + first.table.clustering_len).collect();
     let conditional = plans.iter().filter(|plan| plan.conditions.is_some());
     columns.extend(conditional.flat_map(|plan| plan.cas_columns()));
     columns.sort_unstable();
@@ -301,5 +374,7 @@ fn batch_columns(plans: &[Arc<ModifyPlan>]) -> Vec<usize> {
 
 /// The result metadata of a conditional batch.
 pub(crate) fn batch_specs(plans: &[Arc<ModifyPlan>]) -> Vec<ColumnSpec> {
-    plans.first().map_or_else(Vec::new, |first| cas_specs(&first.table, &batch_columns(plans)))
+    plans.first().map_or_else(Vec::new, |first| {
+        cas_specs(&first.table, &batch_columns(plans))
+    })
 }

@@ -39,38 +39,59 @@ pub struct CqlError {
 impl CqlError {
     /// A syntax error (0x2000).
     pub fn syntax(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Syntax, message: message.into() }
+        Self {
+            kind: ErrorKind::Syntax,
+            message: message.into(),
+        }
     }
 
     /// An invalid request (0x2200).
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Invalid, message: message.into() }
+        Self {
+            kind: ErrorKind::Invalid,
+            message: message.into(),
+        }
     }
 
     /// A configuration error (0x2300).
     pub fn config(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Config, message: message.into() }
+        Self {
+            kind: ErrorKind::Config,
+            message: message.into(),
+        }
     }
 
     /// A permission error (0x2100).
     pub fn unauthorized(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Unauthorized, message: message.into() }
+        Self {
+            kind: ErrorKind::Unauthorized,
+            message: message.into(),
+        }
     }
 
     /// A protocol error (0x000A).
     pub fn protocol(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Protocol, message: message.into() }
+        Self {
+            kind: ErrorKind::Protocol,
+            message: message.into(),
+        }
     }
 
     /// A server error (0x0000).
     pub fn server(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Server, message: message.into() }
+        Self {
+            kind: ErrorKind::Server,
+            message: message.into(),
+        }
     }
 
     /// The keyspace exists already (0x2400).
     pub fn keyspace_exists(keyspace: &str) -> Self {
         Self {
-            kind: ErrorKind::AlreadyExists { keyspace: keyspace.to_owned(), table: String::new() },
+            kind: ErrorKind::AlreadyExists {
+                keyspace: keyspace.to_owned(),
+                table: String::new(),
+            },
             message: format!("Cannot add existing keyspace \"{keyspace}\""),
         }
     }
@@ -78,8 +99,13 @@ impl CqlError {
     /// The table exists already (0x2400).
     pub fn table_exists(keyspace: &str, table: &str) -> Self {
         Self {
-            kind: ErrorKind::AlreadyExists { keyspace: keyspace.to_owned(), table: table.to_owned() },
-            message: format!("Cannot add already existing table \"{table}\" to keyspace \"{keyspace}\""),
+            kind: ErrorKind::AlreadyExists {
+                keyspace: keyspace.to_owned(),
+                table: table.to_owned(),
+            },
+            message: format!(
+                "Cannot add already existing table \"{table}\" to keyspace \"{keyspace}\""
+            ),
         }
     }
 

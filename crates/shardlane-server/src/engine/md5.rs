@@ -1,7 +1,12 @@
 //! MD5 (RFC 1321): names prepared statements, as ScyllaDB does. No security rests on it.
 
 /// Left rotations of the four rounds.
-const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+const SHIFTS: [[u32; 4]; 4] = [
+    [7, 12, 17, 22],
+    [5, 9, 14, 20],
+    [4, 11, 16, 23],
+    [6, 10, 15, 21],
+];
 
 /// The digest of `message`.
 pub(crate) fn md5(message: &[u8]) -> [u8; 16] {
@@ -25,7 +30,10 @@ pub(crate) fn md5(message: &[u8]) -> [u8; 16] {
                 2 => (b ^ c ^ d, (3 * step + 5) % 16),
                 _ => (c ^ (b | !d), 7 * step % 16),
             };
-            let sum = a.wrapping_add(mixed).wrapping_add(sine(step)).wrapping_add(words[word]);
+            let sum = a
+                .wrapping_add(mixed)
+                .wrapping_add(sine(step))
+                .wrapping_add(words[word]);
             (a, d, c) = (d, c, b);
             b = b.wrapping_add(sum.rotate_left(SHIFTS[step / 16][step % 4]));
         }
@@ -53,8 +61,17 @@ mod tests {
     fn the_rfcs_vectors_and_a_statement_id_of_a_real_server() {
         let hex = |bytes: [u8; 16]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(hex(md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(hex(md5(b"message digest")), "f96b697d7cb7938d525a2f31aaf161d0");
-        assert_eq!(hex(md5(&b"1234567890".repeat(8))), "57edf4a22be3c955ac49da2e2107b67a");
-        assert_eq!(hex(md5(b"vnSELECT * FROM kv WHERE k = ?")), "99f43c6b733397f5a5d8050b3965caaf");
+        assert_eq!(
+            hex(md5(b"message digest")),
+            "f96b697d7cb7938d525a2f31aaf161d0"
+        );
+        assert_eq!(
+            hex(md5(&b"1234567890".repeat(8))),
+            "57edf4a22be3c955ac49da2e2107b67a"
+        );
+        assert_eq!(
+            hex(md5(b"vnSELECT * FROM kv WHERE k = ?")),
+            "99f43c6b733397f5a5d8050b3965caaf"
+        );
     }
 }

@@ -75,20 +75,22 @@ pub mod value;
 
 mod md5;
 
-pub use bind::{
-    BatchStatement, Bound, BoundArgs, Env, Operation, bind, bind_batch,
-};
 pub use crate::cql::ast::BatchKind;
+pub use bind::{BatchStatement, Bound, BoundArgs, Env, Operation, bind, bind_batch};
 pub use cas::{CasOutcome, CasPlan};
 pub use error::{CqlError, ErrorKind};
 pub use prepare::{Prepared, StatementKind, prepare};
 pub use schema::{
-    ChangeKind, Column, ColumnKind, DdlOutcome, Ddl, Index, Keyspace, Schema, SchemaChange, Table, TableId, View,
+    ChangeKind, Column, ColumnKind, Ddl, DdlOutcome, Index, Keyspace, Schema, SchemaChange, Table,
+    TableId, View,
 };
 pub use select::{ReadPlan, ReadRun, ReadStep, RowsOut};
-pub use storage::{
-    CounterUpdate, Fragment, Mutation, PartialResult, PartitionKey, Position, ReadCommand, ReadTarget, Slice, Store,
-    merge,
-};
 pub use shardlane_wire::ColumnSpec;
+pub use storage::{
+    CounterUpdate, Fragment, Mutation, PartialResult, PartitionKey, Position, ReadCommand,
+    ReadTarget, Slice, Store, merge,
+};
 pub use system::{Flavour, NodeInfo, TabletInfo, Topology};
+
+#[cfg(test)]
+mod tests;

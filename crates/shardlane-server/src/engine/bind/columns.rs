@@ -92,7 +92,10 @@ fn set(column: &Column, value: Val, scope: &mut Scope<'_>, stamp: Stamp, row: &m
     }
     let data = if column.multi_cell {
         // what was there goes, but not what this very write puts
-        let mut multi = MultiCell { deleted_at: Some(stamp.timestamp), ..MultiCell::default() };
+        let mut multi = MultiCell {
+            deleted_at: Some(stamp.timestamp),
+            ..MultiCell::default()
+        };
         if let Val::Bytes(bytes) = value {
             multi.deleted_at = Some(stamp.timestamp - 1);
             add_elements(&mut multi, &column.ty, &bytes, scope, stamp, false);
@@ -100,7 +103,10 @@ fn set(column: &Column, value: Val, scope: &mut Scope<'_>, stamp: Stamp, row: &m
         ColumnData::Multi(multi)
     } else if column.ty == CqlType::Counter {
         // only DELETE comes here
-        let counter = crate::engine::storage::CounterCell { deleted_at: Some(stamp.timestamp), ..Default::default() };
+        let counter = crate::engine::storage::CounterCell {
+            deleted_at: Some(stamp.timestamp),
+            ..Default::default()
+        };
         ColumnData::Counter(counter)
     } else {
         ColumnData::Atomic(match value {
@@ -122,7 +128,11 @@ fn list_key(stamp: Stamp, prepend: bool, scope: &mut Scope<'_>) -> [u8; 16] {
     const MIDDLE: u64 = 1 << 63;
     let time = stamp.timestamp.cast_unsigned() & (MIDDLE - 1);
     let number = scope.statement_number();
-    let (time, number) = if prepend { (MIDDLE - 1 - time, !number) } else { (MIDDLE + time, number) };
+    let (time, number) = if prepend {
+        (MIDDLE - 1 - time, !number)
+    } else {
+        (MIDDLE + time, number)
+    };
     let mut key = [0; 16];
     key[..8].copy_from_slice(&time.to_be_bytes());
     key[8..12].copy_from_slice(&number.to_be_bytes());
@@ -169,7 +179,13 @@ fn add_elements(
     }
 }
 
-fn remove_elements(multi: &mut MultiCell, column: &Column, bytes: &[u8], stamp: Stamp, current: Option<&Row>) {
+fn remove_elements(
+    multi: &mut MultiCell,
+    column: &Column,
+    bytes: &[u8],
+    stamp: Stamp,
+    current: Option<&Row>,
+) {
     let values = read_values(bytes, 1).unwrap_or_default();
     if !matches!(column.ty, CqlType::List(_)) {
         for value in values {
@@ -179,7 +195,10 @@ fn remove_elements(multi: &mut MultiCell, column: &Column, bytes: &[u8], stamp: 
     }
     if let Some(ColumnData::Multi(list)) = current.and_then(|row| row.get(column.id)) {
         for (key, cell) in &list.cells {
-            if cell.read(stamp.now_s).is_some_and(|(value, _)| values.contains(&&**value)) {
+            if cell
+                .read(stamp.now_s)
+                .is_some_and(|(value, _)| values.contains(&&**value))
+            {
                 multi.cells.insert(key.clone(), stamp.dead());
             }
         }
@@ -187,23 +206,45 @@ fn remove_elements(multi: &mut MultiCell, column: &Column, bytes: &[u8], stamp: 
 }
 
 /// The key of the cell that `c[key]` means.
-fn element_key(column: &Column, key: Val, stamp: Stamp, current: Option<&Row>) -> Result<Arc<[u8]>, CqlError> {
+fn element_key(
+    column: &Column,
+    key: Val,
+    stamp: Stamp,
+    current: Option<&Row>,
+) -> Result<Arc<[u8]>, CqlError> {
     let is_list = matches!(column.ty, CqlType::List(_));
     let key = key.into_option().ok_or_else(|| {
-        CqlError::invalid(if is_list { "Invalid null value for list index" } else { "Invalid null map key" })
+        CqlError::invalid(if is_list {
+            "Invalid null value for list index"
+        } else {
+            "Invalid null map key"
+        })
     })?;
     if !is_list {
         return Ok(key);
     }
     let index = int_from_bytes(&key).unwrap_or(-1);
     let list = match current.and_then(|row| row.get(column.id)) {
-        Some(ColumnData::Multi(list)) => list.cells.iter().filter(|(_, cell)| cell.read(stamp.now_s).is_some()).collect(),
+        Some(ColumnData::Multi(list)) => list
+            .cells
+            .iter()
+            .filter(|(_, cell)| cell.read(stamp.now_s).is_some())
+            .collect(),
         _ => Vec::new(),
     };
     if list.is_empty() {
-        return Err(CqlError::invalid("Attempted to set an element on a list which is null"));
+        return Err(CqlError::invalid(
+            "Attempted to set an element on a list which is null",
+        ));
     }
-    usize::try_from(index).ok().and_then(|at| list.get(at)).map(|(key, _)| (*key).clone()).ok_or_else(|| {
-        CqlError::invalid(format!("List index {index} out of bound, list has size {}", list.len()))
-    })
+    usize::try_from(index)
+        .ok()
+        .and_then(|at| list.get(at))
+        .map(|(key, _)| (*key).clone())
+        .ok_or_else(|| {
+            CqlError::invalid(format!(
+                "List index {index} out of bound, list has size {}",
+                list.len()
+            ))
+        })
 }

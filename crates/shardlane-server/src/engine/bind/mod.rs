@@ -87,7 +87,11 @@ pub enum Operation {
 }
 
 /// Joins a statement with values.
-pub fn bind(prepared: &Arc<Prepared>, args: BoundArgs<'_>, env: &Env) -> Result<Operation, CqlError> {
+pub fn bind(
+    prepared: &Arc<Prepared>,
+    args: BoundArgs<'_>,
+    env: &Env,
+) -> Result<Operation, CqlError> {
     let values = Values::check(args, &prepared.bind)?;
     let mut scope = Scope::new(&values, env);
     match &prepared.plan {
@@ -106,7 +110,10 @@ pub fn bind(prepared: &Arc<Prepared>, args: BoundArgs<'_>, env: &Env) -> Result<
             let env = match timestamp {
                 Some(expr) => {
                     let given = scope.number(expr, "timestamp")?;
-                    Env { timestamp_us: given.unwrap_or(env.timestamp_us), ..*env }
+                    Env {
+                        timestamp_us: given.unwrap_or(env.timestamp_us),
+                        ..*env
+                    }
                 }
                 None => *env,
             };
@@ -122,18 +129,27 @@ pub fn bind(prepared: &Arc<Prepared>, args: BoundArgs<'_>, env: &Env) -> Result<
         Plan::Use(keyspace) => Ok(Operation::Use(keyspace.clone())),
         Plan::Ddl(statement) => {
             let keyspace = prepared.keyspace.as_deref().map(str::to_owned);
-            Ok(Operation::Ddl(Ddl { statement: statement.clone(), keyspace }))
+            Ok(Operation::Ddl(Ddl {
+                statement: statement.clone(),
+                keyspace,
+            }))
         }
         Plan::Role(statement) => role(statement),
     }
 }
 
 /// Joins the statements of a batch message with their values.
-pub fn bind_batch(kind: BatchKind, statements: &[BatchStatement<'_>], env: &Env) -> Result<Operation, CqlError> {
+pub fn bind_batch(
+    kind: BatchKind,
+    statements: &[BatchStatement<'_>],
+    env: &Env,
+) -> Result<Operation, CqlError> {
     let mut batch = Batch::new(kind, env);
     for (at, statement) in statements.iter().enumerate() {
         let Plan::Modify(plan) = &statement.prepared.plan else {
-            return Err(CqlError::invalid("Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed."));
+            return Err(CqlError::invalid(
+                "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.",
+            ));
         };
         let values = Values::check(statement.args, &statement.prepared.bind)?;
         let mut scope = Scope::new(&values, env);
@@ -154,23 +170,43 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(kind: BatchKind, env: &Env) -> Self {
-        Self { kind, changes: Changes::default(), cas: CasPlan::new(env), conditional: false, plans: Vec::new() }
+        Self {
+            kind,
+            changes: Changes::default(),
+            cas: CasPlan::new(env),
+            conditional: false,
+            plans: Vec::new(),
+        }
     }
 
-    fn add(&mut self, plan: &'a Arc<ModifyPlan>, scope: &mut Scope<'_>, env: &Env) -> Result<(), CqlError> {
+    fn add(
+        &mut self,
+        plan: &'a Arc<ModifyPlan>,
+        scope: &mut Scope<'_>,
+        env: &Env,
+    ) -> Result<(), CqlError> {
         match (self.kind, plan.table.is_counter) {
             (BatchKind::Counter, false) => {
-                return Err(CqlError::invalid("Cannot include non-counter statement in a counter batch"));
+                return Err(CqlError::invalid(
+                    "Cannot include non-counter statement in a counter batch",
+                ));
             }
             (BatchKind::Logged, true) => {
-                return Err(CqlError::invalid("Cannot include a counter statement in a logged batch"));
+                return Err(CqlError::invalid(
+                    "Cannot include a counter statement in a logged batch",
+                ));
             }
-            (BatchKind::Unlogged, true) if self.plans.iter().any(|other| !other.table.is_counter) => {
-                return Err(CqlError::invalid("Counter and non-counter mutations cannot exist in the same batch"));
+            (BatchKind::Unlogged, true)
+                if self.plans.iter().any(|other| !other.table.is_counter) =>
+            {
+                return Err(CqlError::invalid(
+                    "Counter and non-counter mutations cannot exist in the same batch",
+                ));
             }
             _ => {}
         }
-        let reads = plan.conditions.is_some() || plan.ops.iter().any(|op| op.needs_read(&plan.table));
+        let reads =
+            plan.conditions.is_some() || plan.ops.iter().any(|op| op.needs_read(&plan.table));
         if reads && !self.conditional {
             // what came before joins the conditional part
             self.conditional = true;
@@ -179,7 +215,8 @@ impl<'a> Batch<'a> {
         self.cas.add(plan, scope)?;
         if !self.conditional {
             let timestamp = timestamp_of(plan, scope, env)?;
-            self.changes.append(build_changes(plan, scope, timestamp, None)?);
+            self.changes
+                .append(build_changes(plan, scope, timestamp, None)?);
         }
         Ok(())
     }
@@ -203,14 +240,20 @@ fn as_operation(changes: Changes) -> Operation {
 }
 
 /// The statement's own timestamp, or the request's.
-pub(crate) fn timestamp_of(plan: &ModifyPlan, scope: &mut Scope<'_>, env: &Env) -> Result<i64, CqlError> {
+pub(crate) fn timestamp_of(
+    plan: &ModifyPlan,
+    scope: &mut Scope<'_>,
+    env: &Env,
+) -> Result<i64, CqlError> {
     let given = match &plan.timestamp {
         Some(expr) => scope.number(expr, "timestamp")?,
         None => None,
     };
     match given.unwrap_or(env.timestamp_us) {
         // the lowest number stands for "no timestamp"
-        i64::MIN => Err(CqlError::invalid("Cannot provide the minimum value as a timestamp")),
+        i64::MIN => Err(CqlError::invalid(
+            "Cannot provide the minimum value as a timestamp",
+        )),
         timestamp => Ok(timestamp),
     }
 }
@@ -230,26 +273,43 @@ fn role(statement: &RoleStatement) -> Result<Operation, CqlError> {
                 spec("role", CqlType::Text),
                 spec("super", CqlType::Boolean),
                 spec("login", CqlType::Boolean),
-                spec("options", CqlType::Map(Box::new((CqlType::Text, CqlType::Text)))),
+                spec(
+                    "options",
+                    CqlType::Map(Box::new((CqlType::Text, CqlType::Text))),
+                ),
             ];
             let bytes = |bytes: &[u8]| Some(Bytes::from(bytes));
-            let row = vec![bytes(b"cassandra"), bytes(&[1]), bytes(&[1]), bytes(&[0; 4])];
-            Ok(Operation::Rows(RowsOut { columns: Arc::new(columns), rows: vec![row], paging_state: None }))
+            let row = vec![
+                bytes(b"cassandra"),
+                bytes(&[1]),
+                bytes(&[1]),
+                bytes(&[0; 4]),
+            ];
+            Ok(Operation::Rows(RowsOut {
+                columns: Arc::new(columns),
+                rows: vec![row],
+                paging_state: None,
+            }))
         }
         RoleStatement::Create { .. } => Ok(Operation::Void),
-        RoleStatement::Drop { if_exists: true, .. } => Ok(Operation::Void),
+        RoleStatement::Drop {
+            if_exists: true, ..
+        } => Ok(Operation::Void),
         RoleStatement::Drop { name, .. } => Err(CqlError::invalid(format!("{name} doesn't exist"))),
         RoleStatement::Alter(_) => Ok(Operation::Void),
-        RoleStatement::Grant | RoleStatement::Revoke => {
-            Err(CqlError::invalid("GRANT and REVOKE need authorization, which this server does not have"))
-        }
-        RoleStatement::ListPermissions => {
-            Err(CqlError::invalid("LIST PERMISSIONS needs authorization, which this server does not have"))
-        }
+        RoleStatement::Grant | RoleStatement::Revoke => Err(CqlError::invalid(
+            "GRANT and REVOKE need authorization, which this server does not have",
+        )),
+        RoleStatement::ListPermissions => Err(CqlError::invalid(
+            "LIST PERMISSIONS needs authorization, which this server does not have",
+        )),
     }
 }
 
 /// The table option `default_time_to_live`.
 pub(crate) fn default_ttl(table: &Table) -> i64 {
-    table.options.int("default_time_to_live").map_or(0, i64::from)
+    table
+        .options
+        .int("default_time_to_live")
+        .map_or(0, i64::from)
 }

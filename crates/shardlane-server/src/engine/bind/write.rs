@@ -10,8 +10,8 @@ use crate::engine::prepare::{
 };
 use crate::engine::schema::{ColumnKind, Table};
 use crate::engine::storage::{
-    ClusteringKey, CounterRowUpdate, CounterUpdate, Expiry, Fragment, Marker, Mutation, PartitionKey, RangeTombstone, Row,
-    Slice,
+    ClusteringKey, CounterRowUpdate, CounterUpdate, Expiry, Fragment, Marker, Mutation,
+    PartitionKey, RangeTombstone, Row, Slice,
 };
 use crate::engine::value::{Bytes, Json, int_from_bytes, json_value, parse_json};
 
@@ -29,7 +29,9 @@ impl Changes {
     /// Adds more, merging what concerns the same partition.
     pub(crate) fn append(&mut self, other: Self) {
         for mutation in other.mutations {
-            let same = |m: &&mut Mutation| m.table == mutation.table && m.fragment.key == mutation.fragment.key;
+            let same = |m: &&mut Mutation| {
+                m.table == mutation.table && m.fragment.key == mutation.fragment.key
+            };
             match self.mutations.iter_mut().find(same) {
                 Some(ours) => ours.fragment.merge(mutation.fragment),
                 None => self.mutations.push(mutation),
@@ -87,14 +89,20 @@ pub(crate) fn build_changes(
     let mut changes = Changes::default();
     for key in keys {
         if counting {
-            changes.counters.push(counter_update(plan, &key, &rows, scope, stamp)?);
+            changes
+                .counters
+                .push(counter_update(plan, &key, &rows, scope, stamp)?);
             continue;
         }
-        let read = current.and_then(|fragments| fragments.iter().find(|fragment| fragment.key == key));
+        let read =
+            current.and_then(|fragments| fragments.iter().find(|fragment| fragment.key == key));
         let mut fragment = Fragment::new(key);
         fill(plan, &rows, scope, stamp, read, &mut fragment)?;
         if !fragment.is_empty() {
-            changes.mutations.push(Mutation { table: table.id, fragment });
+            changes.mutations.push(Mutation {
+                table: table.id,
+                fragment,
+            });
         }
     }
     Ok(changes)
@@ -106,7 +114,11 @@ fn rows_of(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<Rows, CqlError> {
         return Ok(Rows::Static);
     }
     if table.clustering_len == 0 {
-        return Ok(if plan.whole_rows { Rows::All } else { Rows::Keys(vec![ClusteringKey::empty()]) });
+        return Ok(if plan.whole_rows {
+            Rows::All
+        } else {
+            Rows::Keys(vec![ClusteringKey::empty()])
+        });
     }
     if !plan.restrictions.restricts_rows() {
         return Ok(Rows::All);
@@ -115,7 +127,10 @@ fn rows_of(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<Rows, CqlError> {
     if full {
         return Ok(Rows::Keys(full_keys(table, &plan.restrictions, scope)?));
     }
-    let slices = plan.restrictions.slices(table, scope)?.map_or_else(Vec::new, |slices| slices.to_vec());
+    let slices = plan
+        .restrictions
+        .slices(table, scope)?
+        .map_or_else(Vec::new, |slices| slices.to_vec());
     if plan.whole_rows {
         return Ok(Rows::Ranges(slices));
     }
@@ -125,12 +140,23 @@ fn rows_of(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<Rows, CqlError> {
 }
 
 /// All combinations of the values of `=` and `IN`.
-fn full_keys(table: &Table, restrictions: &Restrictions, scope: &mut Scope<'_>) -> Result<Vec<ClusteringKey>, CqlError> {
+fn full_keys(
+    table: &Table,
+    restrictions: &Restrictions,
+    scope: &mut Scope<'_>,
+) -> Result<Vec<ClusteringKey>, CqlError> {
     let combinations = restrictions.prefix_values(table, scope)?;
-    Ok(combinations.iter().map(|parts| clustering_key(table.clustering(), parts)).collect())
+    Ok(combinations
+        .iter()
+        .map(|parts| clustering_key(table.clustering(), parts))
+        .collect())
 }
 
-fn tuple_keys(table: &Table, restrictions: &Restrictions, scope: &mut Scope<'_>) -> Result<Vec<ClusteringKey>, CqlError> {
+fn tuple_keys(
+    table: &Table,
+    restrictions: &Restrictions,
+    scope: &mut Scope<'_>,
+) -> Result<Vec<ClusteringKey>, CqlError> {
     let mut keys = Vec::new();
     for prefix in restrictions.prefix_values(table, scope)? {
         for tail in restrictions.tuple_values(table, scope)? {
@@ -153,14 +179,25 @@ fn stamp(plan: &ModifyPlan, scope: &mut Scope<'_>, timestamp: i64) -> Result<Sta
         None => default_ttl(&plan.table),
     };
     if ttl < 0 {
-        return Err(CqlError::invalid(format!("A TTL must be greater or equal to 0, but was {ttl}")));
+        return Err(CqlError::invalid(format!(
+            "A TTL must be greater or equal to 0, but was {ttl}"
+        )));
     }
     if ttl > MAX_TTL_S {
-        return Err(CqlError::invalid(format!("ttl is too large. requested ({ttl}) maximum ({MAX_TTL_S})")));
+        return Err(CqlError::invalid(format!(
+            "ttl is too large. requested ({ttl}) maximum ({MAX_TTL_S})"
+        )));
     }
     let now_s = scope.env.now_us.div_euclid(1_000_000);
-    let expiry = (ttl > 0).then(|| Expiry { ttl_s: ttl as i32, at_s: now_s + ttl });
-    Ok(Stamp { timestamp, expiry, now_s })
+    let expiry = (ttl > 0).then(|| Expiry {
+        ttl_s: ttl as i32,
+        at_s: now_s + ttl,
+    });
+    Ok(Stamp {
+        timestamp,
+        expiry,
+        now_s,
+    })
 }
 
 fn fill(
@@ -184,7 +221,11 @@ fn fill(
                 for slice in slices {
                     // a range of rows always has an end: the end of its prefix
                     let end = slice.end.clone().unwrap_or_else(|| [0xFF][..].into());
-                    out.ranges.push(RangeTombstone { start: slice.start.clone(), end, timestamp: stamp.timestamp });
+                    out.ranges.push(RangeTombstone {
+                        start: slice.start.clone(),
+                        end,
+                        timestamp: stamp.timestamp,
+                    });
                 }
                 out.ranges.sort();
             }
@@ -193,7 +234,14 @@ fn fill(
     }
     let is_static = |op: &&ColumnOp| table.columns[op.column()].kind == ColumnKind::Static;
     for op in plan.ops.iter().filter(is_static) {
-        apply_op(table, op, scope, stamp, read.map(|fragment| &fragment.static_row), &mut out.static_row)?;
+        apply_op(
+            table,
+            op,
+            scope,
+            stamp,
+            read.map(|fragment| &fragment.static_row),
+            &mut out.static_row,
+        )?;
     }
     let keys = match rows {
         Rows::Keys(keys) => keys.as_slice(),
@@ -202,9 +250,14 @@ fn fill(
     for key in keys {
         let mut row = Row::default();
         if plan.kind == ModifyKind::Insert {
-            row.marker = Some(Marker { timestamp: stamp.timestamp, expiry: stamp.expiry });
+            row.marker = Some(Marker {
+                timestamp: stamp.timestamp,
+                expiry: stamp.expiry,
+            });
         }
-        let current = read.and_then(|fragment| fragment.rows.iter().find(|(at, _)| at == key)).map(|(_, row)| row);
+        let current = read
+            .and_then(|fragment| fragment.rows.iter().find(|(at, _)| at == key))
+            .map(|(_, row)| row);
         for op in plan.ops.iter().filter(|op| !is_static(op)) {
             apply_op(table, op, scope, stamp, current, &mut row)?;
         }
@@ -226,27 +279,52 @@ fn counter_update(
     let mut on_static = Vec::new();
     let mut on_rows = Vec::new();
     for op in &plan.ops {
-        let ColumnOp::Count(at, expr, subtract) = op else { continue };
+        let ColumnOp::Count(at, expr, subtract) = op else {
+            continue;
+        };
         let column = &table.columns[*at];
         let delta = match scope.eval(expr)? {
             Val::Bytes(bytes) => int_from_bytes(&bytes).unwrap_or(0),
-            Val::Null => return Err(CqlError::invalid("Invalid null value for counter increment")),
+            Val::Null => {
+                return Err(CqlError::invalid(
+                    "Invalid null value for counter increment",
+                ));
+            }
             Val::Unset => continue,
         };
-        let delta = if *subtract { delta.wrapping_neg() } else { delta };
-        let list = if column.kind == ColumnKind::Static { &mut on_static } else { &mut on_rows };
+        let delta = if *subtract {
+            delta.wrapping_neg()
+        } else {
+            delta
+        };
+        let list = if column.kind == ColumnKind::Static {
+            &mut on_static
+        } else {
+            &mut on_rows
+        };
         list.push((column.id, delta));
     }
     let mut updates = Vec::new();
     if !on_static.is_empty() {
-        updates.push(CounterRowUpdate { clustering: None, deltas: on_static });
+        updates.push(CounterRowUpdate {
+            clustering: None,
+            deltas: on_static,
+        });
     }
     if let (Rows::Keys(keys), false) = (rows, on_rows.is_empty()) {
         for key in keys {
-            updates.push(CounterRowUpdate { clustering: Some(key.clone()), deltas: on_rows.clone() });
+            updates.push(CounterRowUpdate {
+                clustering: Some(key.clone()),
+                deltas: on_rows.clone(),
+            });
         }
     }
-    Ok(CounterUpdate { table: table.id, key: key.clone(), timestamp: stamp.timestamp, rows: updates })
+    Ok(CounterUpdate {
+        table: table.id,
+        key: key.clone(),
+        timestamp: stamp.timestamp,
+        rows: updates,
+    })
 }
 
 /// INSERT JSON as an INSERT of constants.
@@ -255,8 +333,12 @@ fn from_json(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<ModifyPlan, Cql
     let Some((expr, default_unset)) = &plan.json else {
         return Err(CqlError::server("not an INSERT JSON"));
     };
-    let text = scope.eval(expr)?.into_option().ok_or_else(|| CqlError::invalid("Got null for INSERT JSON values"))?;
-    let text = std::str::from_utf8(&text).map_err(|_| CqlError::invalid("INSERT JSON: not UTF-8"))?;
+    let text = scope
+        .eval(expr)?
+        .into_option()
+        .ok_or_else(|| CqlError::invalid("Got null for INSERT JSON values"))?;
+    let text =
+        std::str::from_utf8(&text).map_err(|_| CqlError::invalid("INSERT JSON: not UTF-8"))?;
     let Json::Object(entries) = parse_json(text)? else {
         return Err(CqlError::invalid("INSERT JSON needs an object of columns"));
     };
@@ -265,23 +347,42 @@ fn from_json(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<ModifyPlan, Cql
         Some(quoted) => quoted.to_owned(),
         None => key.to_lowercase(),
     };
-    let named: Vec<(String, &Json)> = entries.iter().map(|(key, value)| (name_of(key), value)).collect();
+    let named: Vec<(String, &Json)> = entries
+        .iter()
+        .map(|(key, value)| (name_of(key), value))
+        .collect();
     if let Some((unknown, _)) = named.iter().find(|(name, _)| table.column(name).is_none()) {
-        return Err(CqlError::invalid(format!("JSON values map contains unrecognized column: {unknown}")));
+        return Err(CqlError::invalid(format!(
+            "JSON values map contains unrecognized column: {unknown}"
+        )));
     }
-    let mut out = ModifyPlan { json: None, ops: Vec::new(), restrictions: Restrictions::default(), ..plan.clone() };
+    let mut out = ModifyPlan {
+        json: None,
+        ops: Vec::new(),
+        restrictions: Restrictions::default(),
+        ..plan.clone()
+    };
     for (at, column) in table.columns.iter().enumerate() {
-        let given = named.iter().rev().find(|(name, _)| **name == *column.name).map(|(_, json)| *json);
+        let given = named
+            .iter()
+            .rev()
+            .find(|(name, _)| **name == *column.name)
+            .map(|(_, json)| *json);
         let value = match given {
             Some(json) => json_value(&column.ty, json, &column.name)?.map(Bytes::from),
             None => None,
         };
         if column.is_primary_key() {
             let Some(value) = value else {
-                return Err(CqlError::invalid(format!("Missing mandatory PRIMARY KEY part {}", column.name)));
+                return Err(CqlError::invalid(format!(
+                    "Missing mandatory PRIMARY KEY part {}",
+                    column.name
+                )));
             };
             let filter = out.restrictions.filters.len();
-            out.restrictions.filters.push(Filter::equals(at, column, Expr::Const(Some(value))));
+            out.restrictions
+                .filters
+                .push(Filter::equals(at, column, Expr::Const(Some(value))));
             match column.kind {
                 ColumnKind::PartitionKey => out.restrictions.partition.push(filter),
                 _ => out.restrictions.prefix.push(filter),

@@ -25,12 +25,22 @@ impl<'a> Context<'a> {
         names: &'a [Option<String>],
         specs: &'a mut Vec<Option<ColumnSpec>>,
     ) -> Self {
-        Self { schema, table, names, specs }
+        Self {
+            schema,
+            table,
+            names,
+            specs,
+        }
     }
 
     /// The same for another table.
     pub(crate) const fn over<'b>(&'b mut self, table: &'b Table) -> Context<'b> {
-        Context { schema: self.schema, table, names: self.names, specs: self.specs }
+        Context {
+            schema: self.schema,
+            table,
+            names: self.names,
+            specs: self.specs,
+        }
     }
 
     pub(crate) fn keyspace(&self) -> Result<&'a Keyspace, CqlError> {
@@ -56,7 +66,11 @@ impl<'a> Context<'a> {
 
     /// A marker's specification, under its own name if it has one.
     fn marker(&mut self, at: usize, ty: &CqlType, name: &str) -> Expr {
-        let name = self.names.get(at).and_then(Option::as_deref).unwrap_or(name);
+        let name = self
+            .names
+            .get(at)
+            .and_then(Option::as_deref)
+            .unwrap_or(name);
         if self.specs.len() <= at {
             self.specs.resize(at + 1, None);
         }
@@ -71,23 +85,32 @@ impl<'a> Context<'a> {
 
     /// Compiles `term` as a value for the receiver `name` of type `ty`.
     pub(crate) fn term(&mut self, term: &Term, ty: &CqlType, name: &str) -> Result<Expr, CqlError> {
-        let wrong = |what: &str| CqlError::invalid(format!("Invalid {what} literal for {name} of type {ty}"));
+        let wrong = |what: &str| {
+            CqlError::invalid(format!("Invalid {what} literal for {name} of type {ty}"))
+        };
         let expr = match (term, ty) {
             (Term::Null, _) => Expr::Const(None),
             (Term::Marker(at), _) => self.marker(*at, ty, name),
-            (Term::Literal(literal), _) => Expr::Const(Some(literal_value(ty, literal, name)?.into())),
+            (Term::Literal(literal), _) => {
+                Expr::Const(Some(literal_value(ty, literal, name)?.into()))
+            }
             (Term::List(items), CqlType::List(element)) => {
                 Expr::List(self.elements(items, element, &format!("value({name})"))?)
             }
-            (Term::List(items), CqlType::Vector(element, len)) if items.len() == usize::from(*len) => {
+            (Term::List(items), CqlType::Vector(element, len))
+                if items.len() == usize::from(*len) =>
+            {
                 return self.vector(items, element, name);
             }
             (Term::List(_), _) => return Err(wrong("list")),
-            (Term::Set(items), CqlType::Set(element)) => {
-                Expr::Set((**element).clone(), self.elements(items, element, &format!("value({name})"))?)
-            }
+            (Term::Set(items), CqlType::Set(element)) => Expr::Set(
+                (**element).clone(),
+                self.elements(items, element, &format!("value({name})"))?,
+            ),
             // the empty braces fit both
-            (Term::Set(items), CqlType::Map(entry)) if items.is_empty() => Expr::Map(entry.0.clone(), Vec::new()),
+            (Term::Set(items), CqlType::Map(entry)) if items.is_empty() => {
+                Expr::Map(entry.0.clone(), Vec::new())
+            }
             (Term::Set(items), CqlType::Udt(udt)) if items.is_empty() => {
                 Expr::Fields(udt.fields.iter().map(|_| Expr::Const(None)).collect())
             }
@@ -104,7 +127,10 @@ impl<'a> Context<'a> {
             }
             (Term::Map(_), _) => return Err(wrong("map")),
             (Term::Udt(fields), CqlType::Udt(udt)) => {
-                if let Some((unknown, _)) = fields.iter().find(|(f, _)| udt.fields.iter().all(|(g, _)| **g != **f)) {
+                if let Some((unknown, _)) = fields
+                    .iter()
+                    .find(|(f, _)| udt.fields.iter().all(|(g, _)| **g != **f))
+                {
                     return Err(CqlError::invalid(format!(
                         "Unknown field '{unknown}' in value of user defined type {}",
                         udt.name
@@ -143,17 +169,29 @@ impl<'a> Context<'a> {
             (Term::Cast(to, inner), _) => {
                 let to = self.resolve(to)?;
                 if to != *ty && !assignable(&to, ty) {
-                    return Err(CqlError::invalid(format!("Cannot assign value of type {to} to {name} of type {ty}")));
+                    return Err(CqlError::invalid(format!(
+                        "Cannot assign value of type {to} to {name} of type {ty}"
+                    )));
                 }
                 return self.term(inner, &to, name);
             }
-            (Term::Function(function, arguments), _) => return self.call(function, arguments, ty, name),
+            (Term::Function(function, arguments), _) => {
+                return self.call(function, arguments, ty, name);
+            }
         };
         fold(expr)
     }
 
-    fn elements(&mut self, items: &[Term], element: &CqlType, name: &str) -> Result<Vec<Expr>, CqlError> {
-        items.iter().map(|item| self.term(item, element, name)).collect()
+    fn elements(
+        &mut self,
+        items: &[Term],
+        element: &CqlType,
+        name: &str,
+    ) -> Result<Vec<Expr>, CqlError> {
+        items
+            .iter()
+            .map(|item| self.term(item, element, name))
+            .collect()
     }
 
     /// Vectors of fixed-length elements have no lengths inside; only constants are supported.
@@ -162,13 +200,23 @@ impl<'a> Context<'a> {
         for item in items {
             match self.term(item, element, name)? {
                 Expr::Const(Some(bytes)) => out.extend_from_slice(&bytes),
-                _ => return Err(CqlError::invalid(format!("Invalid vector literal for {name}"))),
+                _ => {
+                    return Err(CqlError::invalid(format!(
+                        "Invalid vector literal for {name}"
+                    )));
+                }
             }
         }
         Ok(Expr::Const(Some(out.into())))
     }
 
-    fn call(&mut self, function: &QualifiedName, arguments: &[Term], ty: &CqlType, name: &str) -> Result<Expr, CqlError> {
+    fn call(
+        &mut self,
+        function: &QualifiedName,
+        arguments: &[Term],
+        ty: &CqlType,
+        name: &str,
+    ) -> Result<Expr, CqlError> {
         if function.name == "token" {
             let columns = self.table.partition_key();
             if columns.len() != arguments.len() {
@@ -185,9 +233,16 @@ impl<'a> Context<'a> {
                 .collect::<Result<Vec<_>, _>>()?;
             return Ok(Expr::Call(ScalarFn::Token, arguments));
         }
-        let known: Vec<Option<CqlType>> = arguments.iter().map(|argument| self.type_of(argument)).collect();
-        let Some((found, takes, returns)) = ScalarFn::find(&function.name, &known, Some(ty))? else {
-            return Err(CqlError::invalid(format!("Unknown function '{}'", function.name)));
+        let known: Vec<Option<CqlType>> = arguments
+            .iter()
+            .map(|argument| self.type_of(argument))
+            .collect();
+        let Some((found, takes, returns)) = ScalarFn::find(&function.name, &known, Some(ty))?
+        else {
+            return Err(CqlError::invalid(format!(
+                "Unknown function '{}'",
+                function.name
+            )));
         };
         if !assignable(&returns, ty) {
             return Err(CqlError::invalid(format!(
@@ -199,7 +254,9 @@ impl<'a> Context<'a> {
             .iter()
             .zip(arguments)
             .enumerate()
-            .map(|(at, (ty, argument))| self.term(argument, ty, &format!("arg{at}(system.{})", function.name)))
+            .map(|(at, (ty, argument))| {
+                self.term(argument, ty, &format!("arg{at}(system.{})", function.name))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Expr::Call(found, arguments))
     }
@@ -209,8 +266,14 @@ impl<'a> Context<'a> {
         match term {
             Term::Cast(ty, _) => self.resolve(ty).ok(),
             Term::Function(name, arguments) => {
-                let known: Vec<_> = arguments.iter().map(|argument| self.type_of(argument)).collect();
-                ScalarFn::find(&name.name, &known, None).ok().flatten().map(|(_, _, returns)| returns)
+                let known: Vec<_> = arguments
+                    .iter()
+                    .map(|argument| self.type_of(argument))
+                    .collect();
+                ScalarFn::find(&name.name, &known, None)
+                    .ok()
+                    .flatten()
+                    .map(|(_, _, returns)| returns)
             }
             _ => None,
         }
@@ -225,7 +288,10 @@ pub(crate) fn assignable(from: &CqlType, to: &CqlType) -> bool {
             (CqlType::Ascii, CqlType::Text)
                 | (CqlType::TimeUuid, CqlType::Uuid)
                 | (CqlType::Counter, CqlType::BigInt)
-                | (CqlType::BigInt, CqlType::Counter | CqlType::Timestamp | CqlType::Time)
+                | (
+                    CqlType::BigInt,
+                    CqlType::Counter | CqlType::Timestamp | CqlType::Time
+                )
                 | (_, CqlType::Blob)
         )
 }
@@ -233,14 +299,20 @@ pub(crate) fn assignable(from: &CqlType, to: &CqlType) -> bool {
 /// Evaluates now what needs no binding. Calls stay: time and entropy come later.
 fn fold(expr: Expr) -> Result<Expr, CqlError> {
     let ready = match &expr {
-        Expr::List(items) | Expr::Set(_, items) | Expr::Fields(items) => items.iter().all(Expr::is_const),
+        Expr::List(items) | Expr::Set(_, items) | Expr::Fields(items) => {
+            items.iter().all(Expr::is_const)
+        }
         Expr::Map(_, entries) => entries.iter().all(|(k, v)| k.is_const() && v.is_const()),
         _ => false,
     };
     if !ready {
         return Ok(expr);
     }
-    let env = Env { now_us: 0, timestamp_us: 0, seed: 0 };
+    let env = Env {
+        now_us: 0,
+        timestamp_us: 0,
+        seed: 0,
+    };
     let none = Values::InOrder(&[]);
     match Scope::new(&none, &env).eval(&expr)? {
         Val::Bytes(bytes) => Ok(Expr::Const(Some(bytes))),

@@ -75,7 +75,10 @@ impl<'a> Values<'a> {
                         values.len()
                     )));
                 }
-                values.iter().zip(specs).try_for_each(|(value, spec)| check(value, spec))?;
+                values
+                    .iter()
+                    .zip(specs)
+                    .try_for_each(|(value, spec)| check(value, spec))?;
                 Ok(Self::InOrder(values))
             }
             BoundArgs::Named(values) => {
@@ -131,13 +134,19 @@ pub(crate) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(crate) const fn new(values: &'a Values<'a>, env: &'a Env) -> Self {
-        Self { values, env, random: SplitMix::new(env.seed), number: 0 }
+        Self {
+            values,
+            env,
+            random: SplitMix::new(env.seed),
+            number: 0,
+        }
     }
 
     /// Makes the scope that of the n-th statement of a batch.
     pub(crate) const fn vary(&mut self, number: usize) {
         self.number = number as u32;
-        self.random = SplitMix::new(self.env.seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        self.random =
+            SplitMix::new(self.env.seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
     }
 
     /// Which statement of a batch it is.
@@ -170,7 +179,9 @@ impl<'a> Scope<'a> {
                 pairs.reverse();
                 pairs.sort_by(|a, b| compare(key, &a.0, &b.0));
                 pairs.dedup_by(|a, b| a.0 == b.0);
-                Val::Bytes(collection(pairs.len(), pairs.iter().flat_map(|(k, v)| [&**k, &**v])).into())
+                Val::Bytes(
+                    collection(pairs.len(), pairs.iter().flat_map(|(k, v)| [&**k, &**v])).into(),
+                )
             }
             Expr::Fields(fields) => {
                 let mut out = Vec::new();
@@ -200,8 +211,12 @@ impl<'a> Scope<'a> {
     fn element(&mut self, item: &Expr) -> Result<Bytes, CqlError> {
         match self.eval(item)? {
             Val::Bytes(bytes) => Ok(bytes),
-            Val::Null => Err(CqlError::invalid("null is not supported inside collections")),
-            Val::Unset => Err(CqlError::invalid("unset value is not supported inside collections")),
+            Val::Null => Err(CqlError::invalid(
+                "null is not supported inside collections",
+            )),
+            Val::Unset => Err(CqlError::invalid(
+                "unset value is not supported inside collections",
+            )),
         }
     }
 

@@ -4,8 +4,8 @@ use shardlane_wire::CqlType;
 
 use crate::engine::error::CqlError;
 use crate::engine::value::{
-    Bytes, Decimal, SplitMix, int_from_bytes, is_valid, json_value, parse_json, random_uuid, time_uuid,
-    time_uuid_bound, time_uuid_millis, to_json, to_text,
+    Bytes, Decimal, SplitMix, int_from_bytes, is_valid, json_value, parse_json, random_uuid,
+    time_uuid, time_uuid_bound, time_uuid_millis, to_json, to_text,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -48,7 +48,9 @@ impl ScalarFn {
         let time_source = || match first() {
             None | Some(CqlType::TimeUuid) => Ok(CqlType::TimeUuid),
             Some(ty @ (CqlType::Timestamp | CqlType::Date)) => Ok(ty),
-            Some(ty) => Err(CqlError::invalid(format!("Type error: argument of {name} cannot be of type {ty}"))),
+            Some(ty) => Err(CqlError::invalid(format!(
+                "Type error: argument of {name} cannot be of type {ty}"
+            ))),
         };
         let found = match name {
             "now" | "currenttimeuuid" => (Self::Now, vec![], CqlType::TimeUuid),
@@ -58,7 +60,11 @@ impl ScalarFn {
             "currenttime" => (Self::CurrentTime, vec![], CqlType::Time),
             "totimestamp" | "dateof" => {
                 let source = time_source()?;
-                (Self::ToTimestamp(source.clone()), vec![source], CqlType::Timestamp)
+                (
+                    Self::ToTimestamp(source.clone()),
+                    vec![source],
+                    CqlType::Timestamp,
+                )
             }
             "todate" => {
                 let source = time_source()?;
@@ -66,12 +72,26 @@ impl ScalarFn {
             }
             "tounixtimestamp" | "unixtimestampof" => {
                 let source = time_source()?;
-                (Self::ToUnixTimestamp(source.clone()), vec![source], CqlType::BigInt)
+                (
+                    Self::ToUnixTimestamp(source.clone()),
+                    vec![source],
+                    CqlType::BigInt,
+                )
             }
-            "mintimeuuid" => (Self::MinTimeUuid, vec![CqlType::Timestamp], CqlType::TimeUuid),
-            "maxtimeuuid" => (Self::MaxTimeUuid, vec![CqlType::Timestamp], CqlType::TimeUuid),
+            "mintimeuuid" => (
+                Self::MinTimeUuid,
+                vec![CqlType::Timestamp],
+                CqlType::TimeUuid,
+            ),
+            "maxtimeuuid" => (
+                Self::MaxTimeUuid,
+                vec![CqlType::Timestamp],
+                CqlType::TimeUuid,
+            ),
             "tojson" => {
-                let ty = first().ok_or_else(|| CqlError::invalid("toJson() needs an argument of a known type"))?;
+                let ty = first().ok_or_else(|| {
+                    CqlError::invalid("toJson() needs an argument of a known type")
+                })?;
                 (Self::ToJson(ty.clone()), vec![ty], CqlType::Text)
             }
             "fromjson" => {
@@ -79,9 +99,15 @@ impl ScalarFn {
                 (Self::FromJson(ty.clone()), vec![CqlType::Text], ty.clone())
             }
             _ => {
-                if let Some(ty) = name.strip_prefix("blobas").and_then(CqlType::from_simple_name) {
+                if let Some(ty) = name
+                    .strip_prefix("blobas")
+                    .and_then(CqlType::from_simple_name)
+                {
                     (Self::FromBlob(ty.clone()), vec![CqlType::Blob], ty)
-                } else if let Some(ty) = name.strip_suffix("asblob").and_then(CqlType::from_simple_name) {
+                } else if let Some(ty) = name
+                    .strip_suffix("asblob")
+                    .and_then(CqlType::from_simple_name)
+                {
                     (Self::AsBlob, vec![ty], CqlType::Blob)
                 } else {
                     return Ok(None);
@@ -108,14 +134,20 @@ impl ScalarFn {
         let argument = arguments.first().and_then(Option::as_deref);
         let now_ms = now_us.div_euclid(1000);
         let bigint = |n: i64| Some(Bytes::from(&n.to_be_bytes()[..]));
-        let date = |ms: i64| Some(Bytes::from(&((ms.div_euclid(DAY_MS) + (1 << 31)) as u32).to_be_bytes()[..]));
+        let date = |ms: i64| {
+            Some(Bytes::from(
+                &((ms.div_euclid(DAY_MS) + (1 << 31)) as u32).to_be_bytes()[..],
+            ))
+        };
         Ok(match self {
             Self::Now => Some(Bytes::from(&time_uuid(now_us, random.next())[..])),
             Self::Uuid => Some(Bytes::from(&random_uuid(random)[..])),
             Self::CurrentTimestamp => bigint(now_ms),
             Self::CurrentDate => date(now_ms),
             Self::CurrentTime => bigint(now_us.rem_euclid(DAY_MS * 1000) * 1000),
-            Self::ToTimestamp(from) | Self::ToUnixTimestamp(from) => argument.and_then(|v| millis(from, v)).and_then(bigint),
+            Self::ToTimestamp(from) | Self::ToUnixTimestamp(from) => {
+                argument.and_then(|v| millis(from, v)).and_then(bigint)
+            }
             Self::ToDate(from) => argument.and_then(|v| millis(from, v)).and_then(date),
             Self::MinTimeUuid | Self::MaxTimeUuid => argument
                 .and_then(int_from_bytes)
@@ -133,7 +165,8 @@ impl ScalarFn {
             Self::ToJson(ty) => Some(to_json(ty, argument).into_bytes().into()),
             Self::FromJson(ty) => match argument {
                 Some(text) => {
-                    let text = std::str::from_utf8(text).map_err(|_| CqlError::invalid("fromJson(): not UTF-8"))?;
+                    let text = std::str::from_utf8(text)
+                        .map_err(|_| CqlError::invalid("fromJson(): not UTF-8"))?;
                     json_value(ty, &parse_json(text)?, "fromjson")?.map(Bytes::from)
                 }
                 None => None,
@@ -150,7 +183,9 @@ impl ScalarFn {
 fn millis(from: &CqlType, bytes: &[u8]) -> Option<i64> {
     match from {
         CqlType::TimeUuid => time_uuid_millis(bytes),
-        CqlType::Date => Some((i64::from(u32::from_be_bytes(bytes.try_into().ok()?)) - (1 << 31)) * DAY_MS),
+        CqlType::Date => {
+            Some((i64::from(u32::from_be_bytes(bytes.try_into().ok()?)) - (1 << 31)) * DAY_MS)
+        }
         _ => int_from_bytes(bytes),
     }
 }
@@ -161,14 +196,24 @@ pub(crate) fn can_convert(from: &CqlType, to: &CqlType) -> bool {
     let numeric = |ty: &CqlType| is_integer(ty) || matches!(ty, Float | Double | Decimal);
     from == to
         || (numeric(from) && numeric(to) && *to != CqlType::Counter)
-        || (matches!(to, Text | Ascii) && CqlType::simple_name(from).is_some() && !matches!(from, CqlType::Blob))
-        || matches!((from, to), (TimeUuid, Timestamp | Date) | (Timestamp, Date) | (Date, Timestamp))
+        || (matches!(to, Text | Ascii)
+            && CqlType::simple_name(from).is_some()
+            && !matches!(from, CqlType::Blob))
+        || matches!(
+            (from, to),
+            (TimeUuid, Timestamp | Date) | (Timestamp, Date) | (Date, Timestamp)
+        )
 }
 
 pub(crate) const fn is_integer(ty: &CqlType) -> bool {
     matches!(
         ty,
-        CqlType::TinyInt | CqlType::SmallInt | CqlType::Int | CqlType::BigInt | CqlType::Counter | CqlType::VarInt
+        CqlType::TinyInt
+            | CqlType::SmallInt
+            | CqlType::Int
+            | CqlType::BigInt
+            | CqlType::Counter
+            | CqlType::VarInt
     )
 }
 
@@ -179,9 +224,8 @@ fn convert(from: &CqlType, to: &CqlType, bytes: &[u8]) -> Option<Bytes> {
     match to {
         CqlType::Text | CqlType::Ascii => to_text(from, bytes).map(|text| text.into_bytes().into()),
         CqlType::Timestamp => millis(from, bytes).map(|ms| Bytes::from(&ms.to_be_bytes()[..])),
-        CqlType::Date => {
-            millis(from, bytes).map(|ms| Bytes::from(&((ms.div_euclid(DAY_MS) + (1 << 31)) as u32).to_be_bytes()[..]))
-        }
+        CqlType::Date => millis(from, bytes)
+            .map(|ms| Bytes::from(&((ms.div_euclid(DAY_MS) + (1 << 31)) as u32).to_be_bytes()[..])),
         _ => number_as(to, &to_text(from, bytes)?),
     }
 }

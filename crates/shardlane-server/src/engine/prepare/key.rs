@@ -16,19 +16,31 @@ const MAX_COMPONENT: usize = u16::MAX as usize;
 pub(crate) fn partition_key(table: &Table, parts: &[Bytes]) -> Result<PartitionKey, CqlError> {
     for (column, part) in table.partition_key().iter().zip(parts) {
         if part.len() > MAX_COMPONENT {
-            return Err(CqlError::invalid(format!("Key length of {} is longer than maximum of 65535", part.len())));
+            return Err(CqlError::invalid(format!(
+                "Key length of {} is longer than maximum of 65535",
+                part.len()
+            )));
         }
         if part.is_empty() && parts.len() == 1 {
-            return Err(CqlError::invalid(format!("Key may not be empty ({})", column.name)));
+            return Err(CqlError::invalid(format!(
+                "Key may not be empty ({})",
+                column.name
+            )));
         }
     }
     if let [only] = parts {
-        return Ok(PartitionKey { token: murmur3_token(only), bytes: only.clone() });
+        return Ok(PartitionKey {
+            token: murmur3_token(only),
+            bytes: only.clone(),
+        });
     }
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 3).sum());
     composite_key(parts.iter().map(|part| &**part), &mut bytes)
         .map_err(|error| CqlError::invalid(format!("Invalid partition key: {error}")))?;
-    Ok(PartitionKey { token: murmur3_token(&bytes), bytes: bytes.into() })
+    Ok(PartitionKey {
+        token: murmur3_token(&bytes),
+        bytes: bytes.into(),
+    })
 }
 
 /// The token of these components; a component that is too long hashes as if it were cut.
@@ -37,7 +49,12 @@ pub(crate) fn token_of(parts: &[&[u8]]) -> Token {
         return murmur3_token(only);
     }
     let mut bytes = Vec::new();
-    match composite_key(parts.iter().map(|part| &part[..part.len().min(MAX_COMPONENT)]), &mut bytes) {
+    match composite_key(
+        parts
+            .iter()
+            .map(|part| &part[..part.len().min(MAX_COMPONENT)]),
+        &mut bytes,
+    ) {
         Ok(()) => murmur3_token(&bytes),
         Err(_) => Token::MIN,
     }
@@ -67,5 +84,8 @@ pub(crate) fn clustering_key(columns: &[Column], parts: &[Bytes]) -> ClusteringK
         encode_comparable(&column.ty, part, column.descending, &mut order);
     }
     let values: Arc<[Box<[u8]>]> = parts.iter().map(|part| Box::from(&**part)).collect();
-    ClusteringKey { order: order.into(), values }
+    ClusteringKey {
+        order: order.into(),
+        values,
+    }
 }

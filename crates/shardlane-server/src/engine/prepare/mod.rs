@@ -14,7 +14,7 @@ use std::sync::Arc;
 use shardlane_wire::ColumnSpec;
 
 pub(crate) use expr::{Expr, Scope, Val, Values};
-pub(crate) use function::{number_as, is_integer};
+pub(crate) use function::{is_integer, number_as};
 pub(crate) use key::{clustering_key, partition_key, partition_parts, token_of};
 pub(crate) use modify::{ColumnOp, CompiledConditions, ModifyKind, ModifyPlan, cas_specs};
 pub(crate) use restrict::{BoundFilter, BoundTarget, Filter, FilterValue, Restrictions};
@@ -86,7 +86,11 @@ impl Prepared {
     /// Whether the tables it was prepared against are still the same in `schema`. If not, the statement is to be
     /// prepared again: answer UNPREPARED, as ScyllaDB does after an ALTER.
     pub fn is_current(&self, schema: &Schema) -> bool {
-        self.tables.iter().all(|table| schema.table_by_id(table.id).is_some_and(|now| Arc::ptr_eq(now, table)))
+        self.tables.iter().all(|table| {
+            schema
+                .table_by_id(table.id)
+                .is_some_and(|now| Arc::ptr_eq(now, table))
+        })
     }
 
     /// The tables that it reads or writes.
@@ -96,7 +100,11 @@ impl Prepared {
 }
 
 /// Compiles `cql` in the session's `keyspace`.
-pub fn prepare(schema: &Schema, keyspace: Option<&str>, cql: &str) -> Result<Arc<Prepared>, CqlError> {
+pub fn prepare(
+    schema: &Schema,
+    keyspace: Option<&str>,
+    cql: &str,
+) -> Result<Arc<Prepared>, CqlError> {
     let parsed = parse(cql).map_err(|error| CqlError::syntax(error.to_string()))?;
     let mut specs = Vec::new();
     let mut tables: Vec<Arc<Table>> = Vec::new();
@@ -127,7 +135,13 @@ pub fn prepare(schema: &Schema, keyspace: Option<&str>, cql: &str) -> Result<Arc
         Statement::Batch(batch) => {
             let mut plans = Vec::with_capacity(batch.statements.len());
             for statement in &batch.statements {
-                plans.push(Arc::new(compile_modify(schema, keyspace, &parsed.markers, &mut specs, statement)?));
+                plans.push(Arc::new(compile_modify(
+                    schema,
+                    keyspace,
+                    &parsed.markers,
+                    &mut specs,
+                    statement,
+                )?));
             }
             tables.extend(plans.iter().map(|plan| plan.table.clone()));
             if plans.iter().any(|plan| plan.conditions.is_some()) {
@@ -144,28 +158,42 @@ pub fn prepare(schema: &Schema, keyspace: Option<&str>, cql: &str) -> Result<Arc
                 }
                 _ => None,
             };
-            (StatementKind::Batch, Plan::Batch(batch.kind, timestamp, plans))
+            (
+                StatementKind::Batch,
+                Plan::Batch(batch.kind, timestamp, plans),
+            )
         }
         Statement::Truncate(name) => {
             let table = find(&name)?;
             if table.is_virtual {
-                return Err(CqlError::unauthorized(format!("{} keyspace is not user-modifiable.", table.keyspace)));
+                return Err(CqlError::unauthorized(format!(
+                    "{} keyspace is not user-modifiable.",
+                    table.keyspace
+                )));
             }
             if table.is_view() {
-                return Err(CqlError::invalid("Cannot TRUNCATE materialized view directly; must truncate base table instead"));
+                return Err(CqlError::invalid(
+                    "Cannot TRUNCATE materialized view directly; must truncate base table instead",
+                ));
             }
             (StatementKind::Truncate, Plan::Truncate(table.id))
         }
         Statement::Use(name) => {
             if schema.keyspace(&name).is_none() {
-                return Err(CqlError::invalid(format!("Keyspace '{name}' does not exist")));
+                return Err(CqlError::invalid(format!(
+                    "Keyspace '{name}' does not exist"
+                )));
             }
             (StatementKind::Use, Plan::Use(name))
         }
         Statement::Ddl(statement) => (StatementKind::Ddl, Plan::Ddl(statement)),
         Statement::Role(statement) => (StatementKind::Role, Plan::Role(statement)),
     };
-    let bind = parsed.markers.iter().enumerate().map(|(at, _)| specs.get_mut(at).and_then(Option::take));
+    let bind = parsed
+        .markers
+        .iter()
+        .enumerate()
+        .map(|(at, _)| specs.get_mut(at).and_then(Option::take));
     let bind = bind
         .collect::<Option<Vec<ColumnSpec>>>()
         .ok_or_else(|| CqlError::invalid("Bind variables are not supported in this place"))?;
@@ -202,25 +230,40 @@ fn compile_modify(
     modify::compile(&mut cx, table, statement)
 }
 
-fn find_table<'a>(schema: &'a Schema, keyspace: Option<&str>, name: &QualifiedName) -> Result<&'a Arc<Table>, CqlError> {
+fn find_table<'a>(
+    schema: &'a Schema,
+    keyspace: Option<&str>,
+    name: &QualifiedName,
+) -> Result<&'a Arc<Table>, CqlError> {
     let Some(keyspace) = name.keyspace.as_deref().or(keyspace) else {
         return Err(CqlError::invalid(
             "No keyspace has been specified. USE a keyspace, or explicitly specify keyspace.tablename",
         ));
     };
     let Some(found) = schema.keyspace(keyspace) else {
-        return Err(CqlError::invalid(format!("Keyspace {keyspace} does not exist")));
+        return Err(CqlError::invalid(format!(
+            "Keyspace {keyspace} does not exist"
+        )));
     };
-    found.table(&name.name).ok_or_else(|| CqlError::invalid(format!("unconfigured table {}", name.name)))
+    found
+        .table(&name.name)
+        .ok_or_else(|| CqlError::invalid(format!("unconfigured table {}", name.name)))
 }
 
 /// The bind variables that make up the partition key, if they alone do.
 fn bound_key(restrictions: &Restrictions) -> Vec<u16> {
     let marker = |at: &usize| match &restrictions.filters[*at] {
-        Filter { operator: crate::cql::ast::Operator::Eq, value: FilterValue::One(Expr::Marker(marker)), .. } => {
-            u16::try_from(*marker).ok()
-        }
+        Filter {
+            operator: crate::cql::ast::Operator::Eq,
+            value: FilterValue::One(Expr::Marker(marker)),
+            ..
+        } => u16::try_from(*marker).ok(),
         _ => None,
     };
-    restrictions.partition.iter().map(marker).collect::<Option<Vec<_>>>().unwrap_or_default()
+    restrictions
+        .partition
+        .iter()
+        .map(marker)
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
 }

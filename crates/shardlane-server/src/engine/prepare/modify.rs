@@ -8,7 +8,8 @@ use super::context::Context;
 use super::expr::Expr;
 use super::restrict::{Filter, Restrictions, Target, compile_relation, find_column};
 use crate::cql::ast::{
-    Assignment, Conditions, Delete, DeleteTarget, Insert, InsertSource, Modification, Operator, Relation, Update, Using,
+    Assignment, Conditions, Delete, DeleteTarget, Insert, InsertSource, Modification, Operator,
+    Relation, Update, Using,
 };
 use crate::engine::error::CqlError;
 use crate::engine::schema::{ColumnKind, Table};
@@ -98,12 +99,21 @@ pub(crate) struct ModifyPlan {
     pub(crate) static_only: bool,
 }
 
-pub(crate) fn compile(cx: &mut Context<'_>, table: &Arc<Table>, statement: &Modification) -> Result<ModifyPlan, CqlError> {
+pub(crate) fn compile(
+    cx: &mut Context<'_>,
+    table: &Arc<Table>,
+    statement: &Modification,
+) -> Result<ModifyPlan, CqlError> {
     if table.is_virtual {
-        return Err(CqlError::unauthorized(format!("{} keyspace is not user-modifiable.", table.keyspace)));
+        return Err(CqlError::unauthorized(format!(
+            "{} keyspace is not user-modifiable.",
+            table.keyspace
+        )));
     }
     if table.is_view() {
-        return Err(CqlError::invalid("Cannot directly modify a materialized view"));
+        return Err(CqlError::invalid(
+            "Cannot directly modify a materialized view",
+        ));
     }
     let plan = match statement {
         Modification::Insert(insert) => compile_insert(cx, table, insert)?,
@@ -112,36 +122,61 @@ pub(crate) fn compile(cx: &mut Context<'_>, table: &Arc<Table>, statement: &Modi
     };
     if table.is_counter {
         if plan.conditions.is_some() {
-            return Err(CqlError::invalid("Conditional updates are not supported on counter tables"));
+            return Err(CqlError::invalid(
+                "Conditional updates are not supported on counter tables",
+            ));
         }
         if plan.timestamp.is_some() && plan.kind == ModifyKind::Update {
-            return Err(CqlError::invalid("Cannot provide custom timestamp for counter updates"));
+            return Err(CqlError::invalid(
+                "Cannot provide custom timestamp for counter updates",
+            ));
         }
         if plan.ttl.is_some() {
-            return Err(CqlError::invalid("Cannot provide custom TTL for counter updates"));
+            return Err(CqlError::invalid(
+                "Cannot provide custom TTL for counter updates",
+            ));
         }
         if plan.kind == ModifyKind::Insert {
-            return Err(CqlError::invalid("INSERT statements are not allowed on counter tables, use UPDATE instead"));
+            return Err(CqlError::invalid(
+                "INSERT statements are not allowed on counter tables, use UPDATE instead",
+            ));
         }
     }
     if plan.conditions.is_some() && plan.timestamp.is_some() {
-        return Err(CqlError::invalid("Cannot provide custom timestamp for conditional updates"));
+        return Err(CqlError::invalid(
+            "Cannot provide custom timestamp for conditional updates",
+        ));
     }
     Ok(plan)
 }
 
 fn using(cx: &mut Context<'_>, using: &Using) -> Result<(Option<Expr>, Option<Expr>), CqlError> {
-    let ttl = using.ttl.as_ref().map(|term| cx.term(term, &CqlType::Int, "[ttl]")).transpose()?;
-    let timestamp = using.timestamp.as_ref().map(|term| cx.term(term, &CqlType::BigInt, "[timestamp]")).transpose()?;
+    let ttl = using
+        .ttl
+        .as_ref()
+        .map(|term| cx.term(term, &CqlType::Int, "[ttl]"))
+        .transpose()?;
+    let timestamp = using
+        .timestamp
+        .as_ref()
+        .map(|term| cx.term(term, &CqlType::BigInt, "[timestamp]"))
+        .transpose()?;
     Ok((ttl, timestamp))
 }
 
-fn compile_insert(cx: &mut Context<'_>, table: &Arc<Table>, insert: &Insert) -> Result<ModifyPlan, CqlError> {
+fn compile_insert(
+    cx: &mut Context<'_>,
+    table: &Arc<Table>,
+    insert: &Insert,
+) -> Result<ModifyPlan, CqlError> {
     let mut restrictions = Restrictions::default();
     let mut ops = Vec::new();
     let mut json = None;
     match &insert.source {
-        InsertSource::Json { term, default_unset } => {
+        InsertSource::Json {
+            term,
+            default_unset,
+        } => {
             json = Some((cx.term(term, &CqlType::Text, "[json]")?, *default_unset));
         }
         InsertSource::Values(columns, terms) => {
@@ -151,10 +186,13 @@ fn compile_insert(cx: &mut Context<'_>, table: &Arc<Table>, insert: &Insert) -> 
             let mut seen = vec![false; table.columns.len()];
             let mut keys = vec![None; table.partition_key_len + table.clustering_len];
             for (name, term) in columns.iter().zip(terms) {
-                let at = find_column(table, name).map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
+                let at = find_column(table, name)
+                    .map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
                 let column = &table.columns[at];
                 if std::mem::replace(&mut seen[at], true) {
-                    return Err(CqlError::invalid(format!("Multiple definitions found for column {name}")));
+                    return Err(CqlError::invalid(format!(
+                        "Multiple definitions found for column {name}"
+                    )));
                 }
                 let expr = cx.term(term, &column.ty, name)?;
                 if column.is_primary_key() {
@@ -163,14 +201,20 @@ fn compile_insert(cx: &mut Context<'_>, table: &Arc<Table>, insert: &Insert) -> 
                     ops.push(ColumnOp::Set(at, expr));
                 }
             }
-            let only_static = !ops.is_empty() && ops.iter().all(|op| table.columns[op.column()].kind == ColumnKind::Static);
+            let only_static = !ops.is_empty()
+                && ops
+                    .iter()
+                    .all(|op| table.columns[op.column()].kind == ColumnKind::Static);
             for (at, expr) in keys.into_iter().enumerate() {
                 let column = &table.columns[at];
                 let Some(expr) = expr else {
                     if column.kind == ColumnKind::Clustering && only_static {
                         continue;
                     }
-                    return Err(CqlError::invalid(format!("Missing mandatory PRIMARY KEY part {}", column.name)));
+                    return Err(CqlError::invalid(format!(
+                        "Missing mandatory PRIMARY KEY part {}",
+                        column.name
+                    )));
                 };
                 let filter = restrictions.filters.len();
                 restrictions.filters.push(Filter::equals(at, column, expr));
@@ -191,39 +235,62 @@ fn compile_insert(cx: &mut Context<'_>, table: &Arc<Table>, insert: &Insert) -> 
         json,
         ttl,
         timestamp,
-        conditions: insert.if_not_exists.then_some(CompiledConditions::NotExists),
+        conditions: insert
+            .if_not_exists
+            .then_some(CompiledConditions::NotExists),
         whole_rows: false,
         static_only,
     })
 }
 
 /// WHERE of UPDATE and DELETE names keys and nothing else.
-fn key_restrictions(cx: &mut Context<'_>, relations: &[Relation]) -> Result<Restrictions, CqlError> {
+fn key_restrictions(
+    cx: &mut Context<'_>,
+    relations: &[Relation],
+) -> Result<Restrictions, CqlError> {
     let table = cx.table;
     let restrictions = Restrictions::compile(cx, relations)?;
     for filter in &restrictions.filters {
         if let Target::Column(at) | Target::Element(at, _) | Target::Field(at, _) = &filter.target
             && !table.columns[*at].is_primary_key()
         {
-            return Err(CqlError::invalid(format!("Invalid where clause: Non PRIMARY KEY column {} found", table.columns[*at].name)));
+            return Err(CqlError::invalid(format!(
+                "Invalid where clause: Non PRIMARY KEY column {} found",
+                table.columns[*at].name
+            )));
         }
     }
     if !restrictions.has_partition() {
-        let restricted = |at: usize| restrictions.filters.iter().any(|f| f.target == Target::Column(at));
-        let missing = (0..table.partition_key_len).find(|at| !restricted(*at)).unwrap_or(0);
-        return Err(CqlError::invalid(format!("Missing mandatory PRIMARY KEY part {}", table.columns[missing].name)));
+        let restricted = |at: usize| {
+            restrictions
+                .filters
+                .iter()
+                .any(|f| f.target == Target::Column(at))
+        };
+        let missing = (0..table.partition_key_len)
+            .find(|at| !restricted(*at))
+            .unwrap_or(0);
+        return Err(CqlError::invalid(format!(
+            "Missing mandatory PRIMARY KEY part {}",
+            table.columns[missing].name
+        )));
     }
     if let Some(at) = restrictions.residual.first() {
         let name = match &restrictions.filters[*at].target {
             Target::Column(at) => table.columns[*at].name.to_string(),
             _ => "token".to_owned(),
         };
-        return Err(CqlError::invalid(format!("Invalid restriction on {name} in a modification statement")));
+        return Err(CqlError::invalid(format!(
+            "Invalid restriction on {name} in a modification statement"
+        )));
     }
     Ok(restrictions)
 }
 
-fn conditions(cx: &mut Context<'_>, conditions: &Conditions) -> Result<Option<CompiledConditions>, CqlError> {
+fn conditions(
+    cx: &mut Context<'_>,
+    conditions: &Conditions,
+) -> Result<Option<CompiledConditions>, CqlError> {
     Ok(match conditions {
         Conditions::Unconditional => None,
         Conditions::IfExists => Some(CompiledConditions::Exists),
@@ -247,20 +314,29 @@ fn conditions(cx: &mut Context<'_>, conditions: &Conditions) -> Result<Option<Co
     })
 }
 
-fn compile_update(cx: &mut Context<'_>, table: &Arc<Table>, update: &Update) -> Result<ModifyPlan, CqlError> {
+fn compile_update(
+    cx: &mut Context<'_>,
+    table: &Arc<Table>,
+    update: &Update,
+) -> Result<ModifyPlan, CqlError> {
     let (ttl, timestamp) = using(cx, &update.using)?;
     let mut ops = Vec::with_capacity(update.assignments.len());
     for assignment in &update.assignments {
         let name = assignment.column();
-        let at = find_column(table, name).map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
+        let at = find_column(table, name)
+            .map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
         if table.columns[at].is_primary_key() {
-            return Err(CqlError::invalid(format!("PRIMARY KEY part {name} found in SET part")));
+            return Err(CqlError::invalid(format!(
+                "PRIMARY KEY part {name} found in SET part"
+            )));
         }
         ops.push(compile_assignment(cx, table, at, assignment)?);
     }
     let restrictions = key_restrictions(cx, &update.relations)?;
     let conditions = conditions(cx, &update.conditions)?;
-    let all_static = ops.iter().all(|op| table.columns[op.column()].kind == ColumnKind::Static);
+    let all_static = ops
+        .iter()
+        .all(|op| table.columns[op.column()].kind == ColumnKind::Static);
     let static_only = all_static && table.clustering_len > 0 && !restrictions.restricts_rows();
     if !static_only {
         expect_full_clustering(table, &restrictions)?;
@@ -289,31 +365,59 @@ fn expect_full_clustering(table: &Table, restrictions: &Restrictions) -> Result<
             restrictions.filters[*at].operator.symbol()
         )));
     }
-    let tuple = restrictions.ranges.first().map_or(0, |at| match &restrictions.filters[*at].target {
-        Target::Tuple(columns) => columns.len(),
-        _ => 1,
-    });
+    let tuple =
+        restrictions
+            .ranges
+            .first()
+            .map_or(0, |at| match &restrictions.filters[*at].target {
+                Target::Tuple(columns) => columns.len(),
+                _ => 1,
+            });
     let named = restrictions.prefix.len() + tuple;
     match table.clustering().get(named) {
-        Some(missing) => Err(CqlError::invalid(format!("Missing mandatory PRIMARY KEY part {}", missing.name))),
+        Some(missing) => Err(CqlError::invalid(format!(
+            "Missing mandatory PRIMARY KEY part {}",
+            missing.name
+        ))),
         None => Ok(()),
     }
 }
 
-fn compile_assignment(cx: &mut Context<'_>, table: &Table, at: usize, assignment: &Assignment) -> Result<ColumnOp, CqlError> {
+fn compile_assignment(
+    cx: &mut Context<'_>,
+    table: &Table,
+    at: usize,
+    assignment: &Assignment,
+) -> Result<ColumnOp, CqlError> {
     let column = &table.columns[at];
     let (name, ty) = (&*column.name, &column.ty);
-    let wrong = |what: &str| CqlError::invalid(format!("Invalid operation ({what}) for non collection column {name}"));
+    let wrong = |what: &str| {
+        CqlError::invalid(format!(
+            "Invalid operation ({what}) for non collection column {name}"
+        ))
+    };
     let expect_multi = |what: &str| {
-        if column.multi_cell { Ok(()) } else { Err(CqlError::invalid(format!("Invalid operation ({what}) for frozen collection column {name}"))) }
+        if column.multi_cell {
+            Ok(())
+        } else {
+            Err(CqlError::invalid(format!(
+                "Invalid operation ({what}) for frozen collection column {name}"
+            )))
+        }
     };
     Ok(match (assignment, ty) {
         (Assignment::Set(..), CqlType::Counter) => {
-            return Err(CqlError::invalid(format!("Cannot set the value of counter column {name} (counters can only be incremented/decremented, not set)")));
+            return Err(CqlError::invalid(format!(
+                "Cannot set the value of counter column {name} (counters can only be incremented/decremented, not set)"
+            )));
         }
         (Assignment::Set(_, term), _) => ColumnOp::Set(at, cx.term(term, ty, name)?),
-        (Assignment::Add(_, term), CqlType::Counter) => ColumnOp::Count(at, cx.term(term, ty, name)?, false),
-        (Assignment::Subtract(_, term), CqlType::Counter) => ColumnOp::Count(at, cx.term(term, ty, name)?, true),
+        (Assignment::Add(_, term), CqlType::Counter) => {
+            ColumnOp::Count(at, cx.term(term, ty, name)?, false)
+        }
+        (Assignment::Subtract(_, term), CqlType::Counter) => {
+            ColumnOp::Count(at, cx.term(term, ty, name)?, true)
+        }
         (Assignment::Add(_, term), CqlType::List(_) | CqlType::Set(_) | CqlType::Map(_)) => {
             expect_multi(&format!("{name} = {name} + ..."))?;
             ColumnOp::Append(at, cx.term(term, ty, name)?)
@@ -333,12 +437,19 @@ fn compile_assignment(cx: &mut Context<'_>, table: &Table, at: usize, assignment
         }
         (Assignment::Subtract(_, term), CqlType::Map(entry)) => {
             expect_multi(&format!("{name} = {name} - ..."))?;
-            ColumnOp::Remove(at, cx.term(term, &CqlType::Set(Box::new(entry.0.clone())), name)?)
+            ColumnOp::Remove(
+                at,
+                cx.term(term, &CqlType::Set(Box::new(entry.0.clone())), name)?,
+            )
         }
         (Assignment::Element(_, key, value), CqlType::Map(entry)) => {
             expect_multi(&format!("{name}[...] = ..."))?;
             let key = cx.term(key, &entry.0, &format!("key({name})"))?;
-            ColumnOp::SetElement(at, key, cx.term(value, &entry.1, &format!("value({name})"))?)
+            ColumnOp::SetElement(
+                at,
+                key,
+                cx.term(value, &entry.1, &format!("value({name})"))?,
+            )
         }
         (Assignment::Element(_, key, value), CqlType::List(element)) => {
             expect_multi(&format!("{name}[...] = ..."))?;
@@ -347,14 +458,26 @@ fn compile_assignment(cx: &mut Context<'_>, table: &Table, at: usize, assignment
         }
         (Assignment::Field(_, field, value), CqlType::Udt(udt)) => {
             let Some(field_at) = udt.fields.iter().position(|(f, _)| **f == **field) else {
-                return Err(CqlError::invalid(format!("UDT column {name} does not have a field named {field}")));
+                return Err(CqlError::invalid(format!(
+                    "UDT column {name} does not have a field named {field}"
+                )));
             };
             if !column.multi_cell {
-                return Err(CqlError::invalid(format!("Invalid operation ({name}.{field} = ...) for frozen UDT column {name}")));
+                return Err(CqlError::invalid(format!(
+                    "Invalid operation ({name}.{field} = ...) for frozen UDT column {name}"
+                )));
             }
-            ColumnOp::SetField(at, field_at, cx.term(value, &udt.fields[field_at].1, &format!("{name}.{field}"))?)
+            ColumnOp::SetField(
+                at,
+                field_at,
+                cx.term(value, &udt.fields[field_at].1, &format!("{name}.{field}"))?,
+            )
         }
-        (Assignment::Field(..), _) => return Err(CqlError::invalid(format!("Invalid operation for non-UDT column {name}"))),
+        (Assignment::Field(..), _) => {
+            return Err(CqlError::invalid(format!(
+                "Invalid operation for non-UDT column {name}"
+            )));
+        }
         (Assignment::Add(..), _) => return Err(wrong(&format!("{name} = {name} + ..."))),
         (Assignment::Subtract(..), _) => return Err(wrong(&format!("{name} = {name} - ..."))),
         (Assignment::Prepend(..), _) => return Err(wrong(&format!("{name} = ... + {name}"))),
@@ -362,16 +485,29 @@ fn compile_assignment(cx: &mut Context<'_>, table: &Table, at: usize, assignment
     })
 }
 
-fn compile_delete(cx: &mut Context<'_>, table: &Arc<Table>, delete: &Delete) -> Result<ModifyPlan, CqlError> {
+fn compile_delete(
+    cx: &mut Context<'_>,
+    table: &Arc<Table>,
+    delete: &Delete,
+) -> Result<ModifyPlan, CqlError> {
     let mut ops = Vec::with_capacity(delete.targets.len());
     for target in &delete.targets {
-        let (DeleteTarget::Column(name) | DeleteTarget::Element(name, _) | DeleteTarget::Field(name, _)) = target;
-        let at = find_column(table, name).map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
+        let (DeleteTarget::Column(name)
+        | DeleteTarget::Element(name, _)
+        | DeleteTarget::Field(name, _)) = target;
+        let at = find_column(table, name)
+            .map_err(|_| CqlError::invalid(format!("Unknown identifier {name}")))?;
         let column = &table.columns[at];
         if column.is_primary_key() {
-            return Err(CqlError::invalid(format!("Invalid identifier {name} for deletion (should not be a PRIMARY KEY part)")));
+            return Err(CqlError::invalid(format!(
+                "Invalid identifier {name} for deletion (should not be a PRIMARY KEY part)"
+            )));
         }
-        let frozen = || CqlError::invalid(format!("Invalid deletion operation for frozen or non collection column {name}"));
+        let frozen = || {
+            CqlError::invalid(format!(
+                "Invalid deletion operation for frozen or non collection column {name}"
+            ))
+        };
         ops.push(match (target, &column.ty) {
             (DeleteTarget::Column(_), _) => ColumnOp::Delete(at),
             _ if !column.multi_cell => return Err(frozen()),
@@ -385,19 +521,32 @@ fn compile_delete(cx: &mut Context<'_>, table: &Arc<Table>, delete: &Delete) -> 
                 ColumnOp::DeleteElement(at, cx.term(key, &CqlType::Int, &format!("idx({name})"))?)
             }
             (DeleteTarget::Field(_, field), CqlType::Udt(udt)) => {
-                let field_at = udt.fields.iter().position(|(f, _)| **f == **field).ok_or_else(frozen)?;
+                let field_at = udt
+                    .fields
+                    .iter()
+                    .position(|(f, _)| **f == **field)
+                    .ok_or_else(frozen)?;
                 ColumnOp::DeleteField(at, field_at)
             }
             _ => return Err(frozen()),
         });
     }
-    let (_, timestamp) = using(cx, &Using { ttl: None, timestamp: delete.using.timestamp.clone() })?;
+    let (_, timestamp) = using(
+        cx,
+        &Using {
+            ttl: None,
+            timestamp: delete.using.timestamp.clone(),
+        },
+    )?;
     if delete.using.ttl.is_some() {
         return Err(CqlError::invalid("Invalid attribute TTL for DELETE"));
     }
     let restrictions = key_restrictions(cx, &delete.relations)?;
     let conditions = conditions(cx, &delete.conditions)?;
-    let all_static = !ops.is_empty() && ops.iter().all(|op| table.columns[op.column()].kind == ColumnKind::Static);
+    let all_static = !ops.is_empty()
+        && ops
+            .iter()
+            .all(|op| table.columns[op.column()].kind == ColumnKind::Static);
     let static_only = all_static && !restrictions.restricts_rows();
     if !ops.is_empty() && !static_only {
         expect_full_clustering(table, &restrictions)?;
@@ -435,7 +584,9 @@ impl ModifyPlan {
                 let mut columns: Vec<usize> = filters
                     .iter()
                     .filter_map(|filter| match &filter.target {
-                        Target::Column(at) | Target::Element(at, _) | Target::Field(at, _) => Some(*at),
+                        Target::Column(at) | Target::Element(at, _) | Target::Field(at, _) => {
+                            Some(*at)
+                        }
                         Target::Tuple(_) | Target::Token => None,
                     })
                     .collect();
@@ -457,6 +608,10 @@ pub(crate) fn cas_specs(table: &Table, columns: &[usize]) -> Vec<ColumnSpec> {
         cql_type: ty,
     };
     let mut out = vec![spec("[applied]", CqlType::Boolean)];
-    out.extend(columns.iter().map(|at| spec(&table.columns[*at].name, table.columns[*at].ty.clone())));
+    out.extend(
+        columns
+            .iter()
+            .map(|at| spec(&table.columns[*at].name, table.columns[*at].ty.clone())),
+    );
     out
 }

@@ -103,7 +103,10 @@ impl Filter {
     }
 
     fn is_range(&self) -> bool {
-        matches!(self.operator, Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge)
+        matches!(
+            self.operator,
+            Operator::Lt | Operator::Le | Operator::Gt | Operator::Ge
+        )
     }
 
     /// The values, with nulls.
@@ -116,11 +119,16 @@ impl Filter {
         };
         Ok(match &self.value {
             FilterValue::One(expr) => vec![one(scope, expr)?],
-            FilterValue::Many(exprs) => exprs.iter().map(|expr| one(scope, expr)).collect::<Result<_, _>>()?,
+            FilterValue::Many(exprs) => exprs
+                .iter()
+                .map(|expr| one(scope, expr))
+                .collect::<Result<_, _>>()?,
             FilterValue::List(expr) => match scope.eval(expr)? {
-                Val::Bytes(bytes) => {
-                    read_values(&bytes, 1).unwrap_or_default().into_iter().map(|value| Some(value.into())).collect()
-                }
+                Val::Bytes(bytes) => read_values(&bytes, 1)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|value| Some(value.into()))
+                    .collect(),
                 Val::Null => return Err(CqlError::invalid("Invalid null value for IN list")),
                 Val::Unset => return Err(unset()),
             },
@@ -130,14 +138,18 @@ impl Filter {
 
     fn values(&self, table: &Table, scope: &mut Scope<'_>) -> Result<Vec<Bytes>, CqlError> {
         let name = match &self.target {
-            Target::Column(at) | Target::Element(at, _) | Target::Field(at, _) => &table.columns[*at].name,
+            Target::Column(at) | Target::Element(at, _) | Target::Field(at, _) => {
+                &table.columns[*at].name
+            }
             Target::Tuple(columns) => &table.columns[columns[0]].name,
             Target::Token => "partition key token",
         };
         self.nullable_values(scope)?
             .into_iter()
             .collect::<Option<_>>()
-            .ok_or_else(|| CqlError::invalid(format!("Invalid null value in condition for column {name}")))
+            .ok_or_else(|| {
+                CqlError::invalid(format!("Invalid null value in condition for column {name}"))
+            })
     }
 
     /// The filter with its values.
@@ -169,31 +181,62 @@ pub(crate) fn find_column(table: &Table, name: &str) -> Result<usize, CqlError> 
 }
 
 /// Compiles one relation of WHERE or IF.
-pub(crate) fn compile_relation(cx: &mut Context<'_>, relation: &Relation) -> Result<Filter, CqlError> {
+pub(crate) fn compile_relation(
+    cx: &mut Context<'_>,
+    relation: &Relation,
+) -> Result<Filter, CqlError> {
     let table = cx.table;
     let (target, ty, name) = match &relation.target {
         RelationTarget::Column(name) => {
             let at = find_column(table, name)?;
-            (Target::Column(at), table.columns[at].ty.clone(), name.clone())
+            (
+                Target::Column(at),
+                table.columns[at].ty.clone(),
+                name.clone(),
+            )
         }
         RelationTarget::Token(names) => {
-            if !names.iter().map(String::as_str).eq(table.partition_key().iter().map(|c| &*c.name)) {
+            if !names
+                .iter()
+                .map(String::as_str)
+                .eq(table.partition_key().iter().map(|c| &*c.name))
+            {
                 return Err(CqlError::invalid(format!(
                     "The token() function must contains only partition key components, in order: token({})",
-                    table.partition_key().iter().map(|c| &*c.name).collect::<Vec<_>>().join(", ")
+                    table
+                        .partition_key()
+                        .iter()
+                        .map(|c| &*c.name)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )));
             }
-            (Target::Token, CqlType::BigInt, "partition key token".to_owned())
+            (
+                Target::Token,
+                CqlType::BigInt,
+                "partition key token".to_owned(),
+            )
         }
         RelationTarget::Tuple(names) => {
-            let columns = names.iter().map(|name| find_column(table, name)).collect::<Result<Vec<_>, _>>()?;
-            if let Some(at) = columns.iter().find(|at| table.columns[**at].kind != ColumnKind::Clustering) {
+            let columns = names
+                .iter()
+                .map(|name| find_column(table, name))
+                .collect::<Result<Vec<_>, _>>()?;
+            if let Some(at) = columns
+                .iter()
+                .find(|at| table.columns[**at].kind != ColumnKind::Clustering)
+            {
                 return Err(CqlError::invalid(format!(
                     "Multi-column relations can only be applied to clustering columns but was applied to: {}",
                     table.columns[*at].name
                 )));
             }
-            let ty = CqlType::Tuple(columns.iter().map(|at| table.columns[*at].ty.clone()).collect());
+            let ty = CqlType::Tuple(
+                columns
+                    .iter()
+                    .map(|at| table.columns[*at].ty.clone())
+                    .collect(),
+            );
             (Target::Tuple(columns), ty, format!("({})", names.join(",")))
         }
         RelationTarget::Element(name, key) => {
@@ -201,20 +244,34 @@ pub(crate) fn compile_relation(cx: &mut Context<'_>, relation: &Relation) -> Res
             let (key_type, value_type) = match &table.columns[at].ty {
                 CqlType::Map(entry) => (entry.0.clone(), entry.1.clone()),
                 CqlType::List(element) => (CqlType::Int, (**element).clone()),
-                ty => return Err(CqlError::invalid(format!("Column {name} of type {ty} has no elements to compare"))),
+                ty => {
+                    return Err(CqlError::invalid(format!(
+                        "Column {name} of type {ty} has no elements to compare"
+                    )));
+                }
             };
             let key = cx.term(key, &key_type, &format!("key({name})"))?;
-            (Target::Element(at, key), value_type, format!("value({name})"))
+            (
+                Target::Element(at, key),
+                value_type,
+                format!("value({name})"),
+            )
         }
         RelationTarget::Field(name, field) => {
             let at = find_column(table, name)?;
             let CqlType::Udt(udt) = &table.columns[at].ty else {
-                return Err(CqlError::invalid(format!("Column {name} is not a user defined type")));
+                return Err(CqlError::invalid(format!(
+                    "Column {name} is not a user defined type"
+                )));
             };
             let field_at = udt.fields.iter().position(|(f, _)| **f == **field);
-            let field_at =
-                field_at.ok_or_else(|| CqlError::invalid(format!("{name} has no field named {field}")))?;
-            (Target::Field(at, field_at), udt.fields[field_at].1.clone(), format!("{name}.{field}"))
+            let field_at = field_at
+                .ok_or_else(|| CqlError::invalid(format!("{name} has no field named {field}")))?;
+            (
+                Target::Field(at, field_at),
+                udt.fields[field_at].1.clone(),
+                format!("{name}.{field}"),
+            )
         }
     };
     let receiver = match (relation.operator, &ty) {
@@ -222,11 +279,16 @@ pub(crate) fn compile_relation(cx: &mut Context<'_>, relation: &Relation) -> Res
         (Operator::Contains, CqlType::Map(entry)) => entry.1.clone(),
         (Operator::ContainsKey, CqlType::Map(entry)) => entry.0.clone(),
         (Operator::Contains | Operator::ContainsKey, _) => {
-            return Err(CqlError::invalid(format!("Cannot use {} on non-collection column \"{name}\"", relation.operator.symbol())));
+            return Err(CqlError::invalid(format!(
+                "Cannot use {} on non-collection column \"{name}\"",
+                relation.operator.symbol()
+            )));
         }
         (Operator::Like, CqlType::Text | CqlType::Ascii) => ty.clone(),
         (Operator::Like, _) => {
-            return Err(CqlError::invalid(format!("LIKE is allowed only on string types, which {name} is not")));
+            return Err(CqlError::invalid(format!(
+                "LIKE is allowed only on string types, which {name} is not"
+            )));
         }
         _ => ty.clone(),
     };
@@ -243,7 +305,10 @@ pub(crate) fn compile_relation(cx: &mut Context<'_>, relation: &Relation) -> Res
         }
         RelationValue::One(term) => FilterValue::One(cx.term(term, &receiver, &value_name)?),
         RelationValue::Many(terms) => {
-            let exprs = terms.iter().map(|term| cx.term(term, &receiver, &value_name)).collect::<Result<_, _>>()?;
+            let exprs = terms
+                .iter()
+                .map(|term| cx.term(term, &receiver, &value_name))
+                .collect::<Result<_, _>>()?;
             FilterValue::Many(exprs)
         }
     };
@@ -251,17 +316,33 @@ pub(crate) fn compile_relation(cx: &mut Context<'_>, relation: &Relation) -> Res
         Target::Element(at, _) => Some(table.columns[*at].ty.clone()),
         _ => None,
     };
-    Ok(Filter { target, operator: relation.operator, value, ty, collection })
+    Ok(Filter {
+        target,
+        operator: relation.operator,
+        value,
+        ty,
+        collection,
+    })
 }
 
 impl Restrictions {
     /// Compiles WHERE and sorts its relations by what they are good for.
     pub(crate) fn compile(cx: &mut Context<'_>, relations: &[Relation]) -> Result<Self, CqlError> {
         let table = cx.table;
-        let filters = relations.iter().map(|r| compile_relation(cx, r)).collect::<Result<Vec<_>, _>>()?;
-        let mut out = Self { filters, ..Self::default() };
+        let filters = relations
+            .iter()
+            .map(|r| compile_relation(cx, r))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut out = Self {
+            filters,
+            ..Self::default()
+        };
         let on = |at: usize, filter: &Filter| filter.target == Target::Column(at);
-        let equality = |at: usize| out.filters.iter().position(|f| on(at, f) && f.is_equality());
+        let equality = |at: usize| {
+            out.filters
+                .iter()
+                .position(|f| on(at, f) && f.is_equality())
+        };
         let partition: Vec<usize> = (0..table.partition_key_len).map_while(equality).collect();
         let complete = partition.len() == table.partition_key_len;
         let mut prefix = Vec::new();
@@ -273,10 +354,16 @@ impl Restrictions {
             }
             let bounds = |f: &Filter| match &f.target {
                 Target::Column(column) => *column == at && f.is_range(),
-                Target::Tuple(columns) => columns[0] == at && is_sliceable(table, columns) && f.operator != Operator::Ne,
+                Target::Tuple(columns) => {
+                    columns[0] == at
+                        && f.operator != Operator::Ne
+                        && is_sliceable(table, columns, f.is_equality())
+                }
                 _ => false,
             };
-            ranges = (0..out.filters.len()).filter(|filter| bounds(&out.filters[*filter])).collect();
+            ranges = (0..out.filters.len())
+                .filter(|filter| bounds(&out.filters[*filter]))
+                .collect();
             break;
         }
         // IN of tuples makes several prefixes; a range beside it would be one of their ends
@@ -285,10 +372,15 @@ impl Restrictions {
         }
         let token: Vec<usize> = match complete {
             true => Vec::new(),
-            false => (0..out.filters.len()).filter(|at| out.filters[*at].target == Target::Token).collect(),
+            false => (0..out.filters.len())
+                .filter(|at| out.filters[*at].target == Target::Token)
+                .collect(),
         };
         let used = |at: &usize| {
-            (complete && partition.contains(at)) || prefix.contains(at) || ranges.contains(at) || token.contains(at)
+            (complete && partition.contains(at))
+                || prefix.contains(at)
+                || ranges.contains(at)
+                || token.contains(at)
         };
         out.residual = (0..out.filters.len()).filter(|at| !used(at)).collect();
         if complete {
@@ -307,26 +399,38 @@ impl Restrictions {
     pub(crate) fn needs_filtering(&self, table: &Table) -> bool {
         let index_of = |at: &usize| {
             let filter = &self.filters[*at];
-            let (Target::Column(column) | Target::Element(column, _)) = &filter.target else { return false };
-            matches!(filter.operator, Operator::Eq | Operator::Contains | Operator::ContainsKey)
-                && table.index_on(&table.columns[*column].name).is_some()
+            let (Target::Column(column) | Target::Element(column, _)) = &filter.target else {
+                return false;
+            };
+            matches!(
+                filter.operator,
+                Operator::Eq | Operator::Contains | Operator::ContainsKey
+            ) && table.index_on(&table.columns[*column].name).is_some()
         };
         let indexed = self.residual.iter().chain(&self.prefix).any(index_of);
         let key_only = |at: &usize| match &self.filters[*at].target {
             Target::Column(column) => table.columns[*column].kind == ColumnKind::PartitionKey,
-            Target::Token => true,
+            // of clustering columns; ranges in mixed order are filtered here, but are no filtering to the user
+            Target::Token | Target::Tuple(_) => true,
             _ => false,
         };
         let rows_restricted = !self.prefix.is_empty() || !self.ranges.is_empty();
         if self.has_partition() {
-            return self.residual.iter().any(|at| !key_only(at) && !index_of(at));
+            return self
+                .residual
+                .iter()
+                .any(|at| !key_only(at) && !index_of(at));
         }
         let left = self.residual.iter().filter(|at| !index_of(at)).count();
         left > 0 || (rows_restricted && !indexed)
     }
 
     /// The partitions named, in token order without repetition.
-    pub(crate) fn partition_keys(&self, table: &Table, scope: &mut Scope<'_>) -> Result<Vec<PartitionKey>, CqlError> {
+    pub(crate) fn partition_keys(
+        &self,
+        table: &Table,
+        scope: &mut Scope<'_>,
+    ) -> Result<Vec<PartitionKey>, CqlError> {
         let mut choices = Vec::with_capacity(self.partition.len());
         for at in &self.partition {
             choices.push(self.filters[*at].values(table, scope)?);
@@ -345,7 +449,10 @@ impl Restrictions {
     }
 
     /// The token range, as `(after, last]`; `None` if it is empty.
-    pub(crate) fn token_range(&self, scope: &mut Scope<'_>) -> Result<Option<(Token, Token)>, CqlError> {
+    pub(crate) fn token_range(
+        &self,
+        scope: &mut Scope<'_>,
+    ) -> Result<Option<(Token, Token)>, CqlError> {
         let (mut after, mut last) = (i64::MIN, i64::MAX);
         for at in &self.token {
             let filter = &self.filters[*at];
@@ -353,7 +460,8 @@ impl Restrictions {
             let [Some(bytes)] = values.as_slice() else {
                 return Err(CqlError::invalid("Invalid null token value"));
             };
-            let token = int_from_bytes(bytes).ok_or_else(|| CqlError::invalid("Invalid token value"))?;
+            let token =
+                int_from_bytes(bytes).ok_or_else(|| CqlError::invalid("Invalid token value"))?;
             match filter.operator {
                 Operator::Gt => after = after.max(token),
                 // the lowest token is no partition's, so a range from it is open
@@ -366,7 +474,11 @@ impl Restrictions {
                     after = after.max(token.saturating_sub(1));
                     last = last.min(token);
                 }
-                _ => return Err(CqlError::invalid("IN is not supported on the token function")),
+                _ => {
+                    return Err(CqlError::invalid(
+                        "IN is not supported on the token function",
+                    ));
+                }
             }
         }
         Ok((after < last).then_some((Token(after), Token(last))))
@@ -378,7 +490,11 @@ impl Restrictions {
     }
 
     /// All combinations of the values of `=` and `IN` on the first clustering columns.
-    pub(crate) fn prefix_values(&self, table: &Table, scope: &mut Scope<'_>) -> Result<Vec<Vec<Bytes>>, CqlError> {
+    pub(crate) fn prefix_values(
+        &self,
+        table: &Table,
+        scope: &mut Scope<'_>,
+    ) -> Result<Vec<Vec<Bytes>>, CqlError> {
         let mut choices = Vec::with_capacity(self.prefix.len());
         for at in &self.prefix {
             choices.push(self.filters[*at].values(table, scope)?);
@@ -387,22 +503,37 @@ impl Restrictions {
     }
 
     /// The tuples of `(a, b) = ...` or `IN`, as values.
-    pub(crate) fn tuple_values(&self, table: &Table, scope: &mut Scope<'_>) -> Result<Vec<Vec<Bytes>>, CqlError> {
+    pub(crate) fn tuple_values(
+        &self,
+        table: &Table,
+        scope: &mut Scope<'_>,
+    ) -> Result<Vec<Vec<Bytes>>, CqlError> {
         let mut out = Vec::new();
         for at in &self.ranges {
             let filter = &self.filters[*at];
-            let Target::Tuple(columns) = &filter.target else { continue };
+            let Target::Tuple(columns) = &filter.target else {
+                continue;
+            };
             for value in filter.values(table, scope)? {
                 let parts = tuple_values(&value, columns.len()).unwrap_or_default();
-                let parts: Option<Vec<Bytes>> = parts.into_iter().map(|part| part.map(Bytes::from)).collect();
-                out.push(parts.ok_or_else(|| CqlError::invalid("Invalid null value in a tuple of clustering columns"))?);
+                let parts: Option<Vec<Bytes>> = parts
+                    .into_iter()
+                    .map(|part| part.map(Bytes::from))
+                    .collect();
+                out.push(parts.ok_or_else(|| {
+                    CqlError::invalid("Invalid null value in a tuple of clustering columns")
+                })?);
             }
         }
         Ok(out)
     }
 
     /// The ranges of rows; `None` is all.
-    pub(crate) fn slices(&self, table: &Table, scope: &mut Scope<'_>) -> Result<Option<Arc<[Slice]>>, CqlError> {
+    pub(crate) fn slices(
+        &self,
+        table: &Table,
+        scope: &mut Scope<'_>,
+    ) -> Result<Option<Arc<[Slice]>>, CqlError> {
         if !self.restricts_rows() {
             return Ok(None);
         }
@@ -439,10 +570,15 @@ impl Restrictions {
                 match (filter.operator, descending) {
                     (Operator::Eq | Operator::In, _) => {
                         let end = behind(&bound).into();
-                        out.push(Slice { start: bound.into(), end: Some(end) });
+                        out.push(Slice {
+                            start: bound.into(),
+                            end: Some(end),
+                        });
                     }
                     (Operator::Ge, false) | (Operator::Le, true) => start = start.max(bound),
-                    (Operator::Gt, false) | (Operator::Lt, true) => start = start.max(behind(&bound)),
+                    (Operator::Gt, false) | (Operator::Lt, true) => {
+                        start = start.max(behind(&bound))
+                    }
                     (Operator::Lt, false) | (Operator::Gt, true) => end = end.min(bound),
                     _ => end = end.min(behind(&bound)),
                 }
@@ -451,7 +587,10 @@ impl Restrictions {
                 return Ok(());
             }
         }
-        out.push(Slice { start: start.into(), end: Some(end.into()) });
+        out.push(Slice {
+            start: start.into(),
+            end: Some(end.into()),
+        });
         Ok(())
     }
 }
@@ -462,31 +601,47 @@ fn behind(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// Appends the comparable form of a single value or of a tuple's values.
-fn encode_parts(columns: &[Column], filter: &Filter, value: &[u8], out: &mut Vec<u8>) -> Result<(), CqlError> {
+fn encode_parts(
+    columns: &[Column],
+    filter: &Filter,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), CqlError> {
     let Target::Tuple(names) = &filter.target else {
         encode_comparable(&columns[0].ty, value, columns[0].descending, out);
         return Ok(());
     };
     let parts = tuple_values(value, names.len()).unwrap_or_default();
     for (column, part) in columns.iter().zip(parts) {
-        let part = part.ok_or_else(|| CqlError::invalid(format!("Invalid null value in condition for column {}", column.name)))?;
+        let part = part.ok_or_else(|| {
+            CqlError::invalid(format!(
+                "Invalid null value in condition for column {}",
+                column.name
+            ))
+        })?;
         encode_comparable(&column.ty, part, column.descending, out);
     }
     Ok(())
 }
 
-/// Tuples of adjacent columns in one direction are a range of the comparable form.
-fn is_sliceable(table: &Table, columns: &[usize]) -> bool {
+/// Whether tuples of these columns are ranges of the comparable form: adjacent columns, and in one direction unless
+/// they are compared for equality.
+fn is_sliceable(table: &Table, columns: &[usize], equality: bool) -> bool {
+    let descending = |at: usize| table.columns[at].descending;
     columns.windows(2).all(|pair| {
-        pair[1] == pair[0] + 1 && table.columns[pair[0]].descending == table.columns[pair[1]].descending
+        pair[1] == pair[0] + 1 && (equality || descending(pair[0]) == descending(pair[1]))
     })
 }
 
 /// All combinations, the first component slowest.
 fn product(choices: &[Vec<Bytes>], what: &str) -> Result<Vec<Vec<Bytes>>, CqlError> {
-    let size = choices.iter().try_fold(1usize, |size, values| size.checked_mul(values.len()));
+    let size = choices
+        .iter()
+        .try_fold(1usize, |size, values| size.checked_mul(values.len()));
     if size.is_none_or(|size| size > MAX_CARTESIAN_PRODUCT) {
-        return Err(CqlError::invalid(format!("{what} key cartesian product size is greater than maximum {MAX_CARTESIAN_PRODUCT}")));
+        return Err(CqlError::invalid(format!(
+            "{what} key cartesian product size is greater than maximum {MAX_CARTESIAN_PRODUCT}"
+        )));
     }
     let mut out = vec![Vec::with_capacity(choices.len())];
     for values in choices {

@@ -40,22 +40,34 @@ const NEEDS_FILTERING: &str = "Cannot execute this query as it might involve dat
                                unpredictable performance. If you want to execute this query despite the performance \
                                unpredictability, use ALLOW FILTERING";
 
-pub(crate) fn compile(cx: &mut Context<'_>, table: &Arc<Table>, select: &Select) -> Result<SelectPlan, CqlError> {
+pub(crate) fn compile(
+    cx: &mut Context<'_>,
+    table: &Arc<Table>,
+    select: &Select,
+) -> Result<SelectPlan, CqlError> {
     let source = match &table.view {
-        Some(view) => cx
-            .schema
-            .table_by_id(view.base)
-            .cloned()
-            .ok_or_else(|| CqlError::server(format!("the table of view {} is missing", table.name)))?,
+        Some(view) => cx.schema.table_by_id(view.base).cloned().ok_or_else(|| {
+            CqlError::server(format!("the table of view {} is missing", table.name))
+        })?,
         None => table.clone(),
     };
-    let selected = if select.items.is_empty() { all_columns(table, select) } else { items(cx, &select.items)? };
+    let selected = if select.items.is_empty() {
+        all_columns(table, select)
+    } else {
+        items(cx, &select.items)?
+    };
     if select.distinct {
         check_distinct(table, select, &selected)?;
     }
     let restrictions = Restrictions::compile(cx, &select.relations)?;
-    if restrictions.filters.iter().any(|filter| filter.operator == Operator::Ne) {
-        return Err(CqlError::invalid("Unsupported \"!=\" relation in WHERE clause"));
+    if restrictions
+        .filters
+        .iter()
+        .any(|filter| filter.operator == Operator::Ne)
+    {
+        return Err(CqlError::invalid(
+            "Unsupported \"!=\" relation in WHERE clause",
+        ));
     }
     if !select.allow_filtering && restrictions.needs_filtering(table) {
         return Err(CqlError::invalid(NEEDS_FILTERING));
@@ -63,19 +75,32 @@ pub(crate) fn compile(cx: &mut Context<'_>, table: &Arc<Table>, select: &Select)
     let view_filters = match &table.view {
         Some(view) => {
             let mut cx = cx.over(&source);
-            view.relations.iter().map(|relation| compile_relation(&mut cx, relation)).collect::<Result<_, _>>()?
+            view.relations
+                .iter()
+                .map(|relation| compile_relation(&mut cx, relation))
+                .collect::<Result<_, _>>()?
         }
         None => Vec::new(),
     };
     let group_by = group_by(table, &select.group_by)?;
-    let per_partition_limit =
-        select.per_partition_limit.as_ref().map(|t| cx.term(t, &CqlType::Int, "[limit]")).transpose()?;
-    let limit = select.limit.as_ref().map(|t| cx.term(t, &CqlType::Int, "[limit]")).transpose()?;
+    let per_partition_limit = select
+        .per_partition_limit
+        .as_ref()
+        .map(|t| cx.term(t, &CqlType::Int, "[limit]"))
+        .transpose()?;
+    let limit = select
+        .limit
+        .as_ref()
+        .map(|t| cx.term(t, &CqlType::Int, "[limit]"))
+        .transpose()?;
     let (reversed, sort) = ordering(table, &restrictions, &select.order_by)?;
     let columns = if select.json {
         vec![spec(table, "[json]", CqlType::Text)]
     } else {
-        selected.iter().map(|s| spec(table, &s.name, s.ty.clone())).collect()
+        selected
+            .iter()
+            .map(|s| spec(table, &s.name, s.ty.clone()))
+            .collect()
     };
     Ok(SelectPlan {
         table: table.clone(),
@@ -95,13 +120,26 @@ pub(crate) fn compile(cx: &mut Context<'_>, table: &Arc<Table>, select: &Select)
 }
 
 fn spec(table: &Table, name: &str, ty: CqlType) -> ColumnSpec {
-    ColumnSpec { keyspace: table.keyspace.clone(), table: table.name.clone(), name: name.into(), cql_type: ty }
+    ColumnSpec {
+        keyspace: table.keyspace.clone(),
+        table: table.name.clone(),
+        name: name.into(),
+        cql_type: ty,
+    }
 }
 
 fn all_columns(table: &Table, select: &Select) -> Vec<Selected> {
-    let wanted = |kind: ColumnKind| !select.distinct || matches!(kind, ColumnKind::PartitionKey | ColumnKind::Static);
-    let columns = table.columns.iter().enumerate().filter(|(_, column)| wanted(column.kind));
-    columns.map(|(at, column)| Selected::column(at, column)).collect()
+    let wanted = |kind: ColumnKind| {
+        !select.distinct || matches!(kind, ColumnKind::PartitionKey | ColumnKind::Static)
+    };
+    let columns = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| wanted(column.kind));
+    columns
+        .map(|(at, column)| Selected::column(at, column))
+        .collect()
 }
 
 fn items(cx: &mut Context<'_>, items: &[SelectItem]) -> Result<Vec<Selected>, CqlError> {
@@ -123,15 +161,26 @@ fn check_distinct(table: &Table, select: &Select, selected: &[Selected]) -> Resu
         item.value.columns(&mut columns);
     }
     for at in &columns {
-        if matches!(table.columns[*at].kind, ColumnKind::Clustering | ColumnKind::Regular) {
+        if matches!(
+            table.columns[*at].kind,
+            ColumnKind::Clustering | ColumnKind::Regular
+        ) {
             return Err(CqlError::invalid(format!(
                 "SELECT DISTINCT queries must only request partition key columns and/or static columns (not {})",
                 table.columns[*at].name
             )));
         }
     }
-    if selected.iter().all(|item| item.value.aggregates().is_empty()) && !select.items.is_empty() {
-        let missing = table.partition_key().iter().enumerate().find(|(at, _)| !columns.contains(at));
+    if selected
+        .iter()
+        .all(|item| item.value.aggregates().is_empty())
+        && !select.items.is_empty()
+    {
+        let missing = table
+            .partition_key()
+            .iter()
+            .enumerate()
+            .find(|(at, _)| !columns.contains(at));
         if let Some((_, column)) = missing {
             return Err(CqlError::invalid(format!(
                 "SELECT DISTINCT queries must request all the partition key columns (missing {})",
@@ -151,26 +200,38 @@ fn group_by(table: &Table, names: &[String]) -> Result<Option<usize>, CqlError> 
     for name in names {
         let at = find_column(table, name)?;
         if !table.columns[at].is_primary_key() {
-            return Err(CqlError::invalid(format!("Group by is currently only supported on the columns of the PRIMARY KEY, got {name}")));
+            return Err(CqlError::invalid(format!(
+                "Group by is currently only supported on the columns of the PRIMARY KEY, got {name}"
+            )));
         }
         if at + 1 < last {
-            return Err(CqlError::invalid("Group by currently only support groups of columns following their declared order in the PRIMARY KEY"));
+            return Err(CqlError::invalid(
+                "Group by currently only support groups of columns following their declared order in the PRIMARY KEY",
+            ));
         }
         last = at + 1;
     }
     if last < table.partition_key_len {
-        return Err(CqlError::invalid("GROUP BY must include the whole partition key"));
+        return Err(CqlError::invalid(
+            "GROUP BY must include the whole partition key",
+        ));
     }
     Ok(Some(last))
 }
 
 /// ORDER BY follows the clustering order or its reverse.
-fn ordering(table: &Table, restrictions: &Restrictions, order_by: &[(String, bool)]) -> Result<(bool, Vec<(usize, bool)>), CqlError> {
+fn ordering(
+    table: &Table,
+    restrictions: &Restrictions,
+    order_by: &[(String, bool)],
+) -> Result<(bool, Vec<(usize, bool)>), CqlError> {
     if order_by.is_empty() {
         return Ok((false, Vec::new()));
     }
     if !restrictions.has_partition() {
-        return Err(CqlError::invalid("ORDER BY is only supported when the partition key is restricted by an EQ or an IN."));
+        return Err(CqlError::invalid(
+            "ORDER BY is only supported when the partition key is restricted by an EQ or an IN.",
+        ));
     }
     let mut reversed = None;
     let mut sort = Vec::new();
@@ -193,7 +254,9 @@ fn ordering(table: &Table, restrictions: &Restrictions, order_by: &[(String, boo
             next += 1;
         }
         if at != next {
-            return Err(CqlError::invalid("Order by currently only support the ordering of columns following their declared order in the PRIMARY KEY"));
+            return Err(CqlError::invalid(
+                "Order by currently only support the ordering of columns following their declared order in the PRIMARY KEY",
+            ));
         }
         next += 1;
         let turned = *descending != column.descending;

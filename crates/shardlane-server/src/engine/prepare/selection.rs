@@ -96,15 +96,22 @@ impl SelectExpr {
     fn number(self, found: &mut Vec<Aggregate>) -> Self {
         match self {
             Self::Aggregate(aggregate) => {
-                let at = found.iter().position(|other| *other == *aggregate).unwrap_or_else(|| {
-                    found.push(*aggregate);
-                    found.len() - 1
-                });
+                let at = found
+                    .iter()
+                    .position(|other| *other == *aggregate)
+                    .unwrap_or_else(|| {
+                        found.push(*aggregate);
+                        found.len() - 1
+                    });
                 Self::AggregateAt(at)
             }
-            Self::Call(function, arguments) => {
-                Self::Call(function, arguments.into_iter().map(|argument| argument.number(found)).collect())
-            }
+            Self::Call(function, arguments) => Self::Call(
+                function,
+                arguments
+                    .into_iter()
+                    .map(|argument| argument.number(found))
+                    .collect(),
+            ),
             Self::Field(inner, at, len) => Self::Field(Box::new(inner.number(found)), at, len),
             Self::Element(inner, ty, key) => Self::Element(Box::new(inner.number(found)), ty, key),
             other => other,
@@ -115,21 +122,39 @@ impl SelectExpr {
 impl Selection {
     pub(super) fn new(items: Vec<Selected>, grouped: bool) -> Self {
         let mut aggregates = Vec::new();
-        let items: Vec<Selected> =
-            items.into_iter().map(|item| Selected { value: item.value.number(&mut aggregates), ..item }).collect();
+        let items: Vec<Selected> = items
+            .into_iter()
+            .map(|item| Selected {
+                value: item.value.number(&mut aggregates),
+                ..item
+            })
+            .collect();
         let grouped = grouped || !aggregates.is_empty();
         let column = |item: &Selected| match item.value {
             SelectExpr::Column(at) => Some(at),
             _ => None,
         };
-        let plain = if grouped { None } else { items.iter().map(column).collect() };
-        Self { items, aggregates, grouped, plain }
+        let plain = if grouped {
+            None
+        } else {
+            items.iter().map(column).collect()
+        };
+        Self {
+            items,
+            aggregates,
+            grouped,
+            plain,
+        }
     }
 }
 
 impl Selected {
     pub(super) fn column(at: usize, column: &Column) -> Self {
-        Self { name: column.name.to_string(), ty: column.ty.clone(), value: SelectExpr::Column(at) }
+        Self {
+            name: column.name.to_string(),
+            ty: column.ty.clone(),
+            value: SelectExpr::Column(at),
+        }
     }
 
     /// Compiles a selector. Names are as ScyllaDB gives them: `count`, `system.max(n)`, `writetime(v)`.
@@ -141,9 +166,17 @@ impl Selected {
                 Ok(Self::column(at, &table.columns[at]))
             }
             Selector::CountAll => {
-                let aggregate = Aggregate { kind: AggregateKind::CountRows, argument: None, ty: CqlType::BigInt };
+                let aggregate = Aggregate {
+                    kind: AggregateKind::CountRows,
+                    argument: None,
+                    ty: CqlType::BigInt,
+                };
                 let value = SelectExpr::Aggregate(Box::new(aggregate));
-                Ok(Self { name: "count".to_owned(), ty: CqlType::BigInt, value })
+                Ok(Self {
+                    name: "count".to_owned(),
+                    ty: CqlType::BigInt,
+                    value,
+                })
             }
             Selector::WriteTime(name) | Selector::Ttl(name) => {
                 let writetime = matches!(selector, Selector::WriteTime(_));
@@ -151,17 +184,25 @@ impl Selected {
                 let at = find_column(table, name)?;
                 let column = &table.columns[at];
                 if column.is_primary_key() {
-                    return Err(CqlError::invalid(format!("Cannot use selection function {function} on PRIMARY KEY part {name}")));
+                    return Err(CqlError::invalid(format!(
+                        "Cannot use selection function {function} on PRIMARY KEY part {name}"
+                    )));
                 }
                 if column.multi_cell {
-                    return Err(CqlError::invalid(format!("Cannot use selection function {function} on non-frozen collection {name}")));
+                    return Err(CqlError::invalid(format!(
+                        "Cannot use selection function {function} on non-frozen collection {name}"
+                    )));
                 }
                 let (ty, value) = if writetime {
                     (CqlType::BigInt, SelectExpr::WriteTime(at))
                 } else {
                     (CqlType::Int, SelectExpr::Ttl(at))
                 };
-                Ok(Self { name: format!("{function}({name})"), ty, value })
+                Ok(Self {
+                    name: format!("{function}({name})"),
+                    ty,
+                    value,
+                })
             }
             Selector::Field(inner, field) => {
                 let inner = Self::compile(cx, inner)?;
@@ -171,12 +212,23 @@ impl Selected {
                         inner.name, inner.ty
                     )));
                 };
-                let at = udt.fields.iter().position(|(name, _)| **name == **field).ok_or_else(|| {
-                    CqlError::invalid(format!("{} of type {} has no field {field}", inner.name, udt.name))
-                })?;
+                let at = udt
+                    .fields
+                    .iter()
+                    .position(|(name, _)| **name == **field)
+                    .ok_or_else(|| {
+                        CqlError::invalid(format!(
+                            "{} of type {} has no field {field}",
+                            inner.name, udt.name
+                        ))
+                    })?;
                 let (ty, len) = (udt.fields[at].1.clone(), udt.fields.len());
                 let name = format!("{}.{field}", inner.name);
-                Ok(Self { name, ty, value: SelectExpr::Field(Box::new(inner.value), at, len) })
+                Ok(Self {
+                    name,
+                    ty,
+                    value: SelectExpr::Field(Box::new(inner.value), at, len),
+                })
             }
             Selector::Element(inner, key) => {
                 let inner = Self::compile(cx, inner)?;
@@ -184,21 +236,34 @@ impl Selected {
                     CqlType::Map(entry) => (entry.0.clone(), entry.1.clone()),
                     CqlType::List(element) => (CqlType::Int, (**element).clone()),
                     CqlType::Set(element) => ((**element).clone(), (**element).clone()),
-                    ty => return Err(CqlError::invalid(format!("Invalid element selection: {} of type {ty} is not a collection", inner.name))),
+                    ty => {
+                        return Err(CqlError::invalid(format!(
+                            "Invalid element selection: {} of type {ty} is not a collection",
+                            inner.name
+                        )));
+                    }
                 };
                 let text = term_text(key);
                 let key = cx.term(key, &key_type, &format!("key({})", inner.name))?;
                 let name = format!("{}[{text}]", inner.name);
-                Ok(Self { name, ty, value: SelectExpr::Element(Box::new(inner.value), inner.ty, key) })
+                Ok(Self {
+                    name,
+                    ty,
+                    value: SelectExpr::Element(Box::new(inner.value), inner.ty, key),
+                })
             }
             Selector::Cast(inner, ty) => {
                 let inner = Self::compile(cx, inner)?;
                 let ty = cx.resolve(ty)?;
                 if !can_convert(&inner.ty, &ty) {
-                    return Err(CqlError::invalid(format!("{} cannot be cast to {ty}", inner.ty)));
+                    return Err(CqlError::invalid(format!(
+                        "{} cannot be cast to {ty}",
+                        inner.ty
+                    )));
                 }
                 let name = format!("cast({} as {ty})", inner.name);
-                let value = SelectExpr::Call(ScalarFn::Convert(inner.ty, ty.clone()), vec![inner.value]);
+                let value =
+                    SelectExpr::Call(ScalarFn::Convert(inner.ty, ty.clone()), vec![inner.value]);
                 Ok(Self { name, ty, value })
             }
             Selector::Term(term) => {
@@ -206,28 +271,44 @@ impl Selected {
                 let ty = ty.ok_or_else(|| CqlError::invalid("Cannot infer type for term in selection clause (try using a cast to force a type)"))?;
                 let name = term_text(term);
                 let expr = cx.term(term, &ty, &name)?;
-                Ok(Self { name, ty, value: SelectExpr::Value(expr) })
+                Ok(Self {
+                    name,
+                    ty,
+                    value: SelectExpr::Value(expr),
+                })
             }
             Selector::Function(name, arguments) => Self::function(cx, name, arguments),
         }
     }
 
-    fn function(cx: &mut Context<'_>, name: &QualifiedName, arguments: &[Selector]) -> Result<Self, CqlError> {
+    fn function(
+        cx: &mut Context<'_>,
+        name: &QualifiedName,
+        arguments: &[Selector],
+    ) -> Result<Self, CqlError> {
         if name.name == "token" {
             return Self::token(cx, arguments);
         }
         // a constant's type may follow from the function
-        let compiled = arguments.iter().map(|a| Self::compile(cx, a)).collect::<Result<Vec<_>, _>>();
+        let compiled = arguments
+            .iter()
+            .map(|a| Self::compile(cx, a))
+            .collect::<Result<Vec<_>, _>>();
         let compiled = match compiled {
             Ok(compiled) => compiled,
-            Err(error) => return Self::function_of_terms(cx, name, arguments).unwrap_or(Err(error)),
+            Err(error) => {
+                return Self::function_of_terms(cx, name, arguments).unwrap_or(Err(error));
+            }
         };
         if let Some(kind) = aggregate_kind(&name.name) {
             return Self::aggregate(name, kind, compiled);
         }
         let types: Vec<_> = compiled.iter().map(|a| Some(a.ty.clone())).collect();
         let Some((function, takes, returns)) = ScalarFn::find(&name.name, &types, None)? else {
-            return Err(CqlError::invalid(format!("Unknown function '{}'", name.name)));
+            return Err(CqlError::invalid(format!(
+                "Unknown function '{}'",
+                name.name
+            )));
         };
         for (wanted, given) in takes.iter().zip(&compiled) {
             if !super::context::assignable(&given.ty, wanted) {
@@ -240,7 +321,11 @@ impl Selected {
         let names: Vec<_> = compiled.iter().map(|a| a.name.as_str()).collect();
         let name = format!("system.{}({})", name.name, names.join(", "));
         let value = SelectExpr::Call(function, compiled.into_iter().map(|a| a.value).collect());
-        Ok(Self { name, ty: returns, value })
+        Ok(Self {
+            name,
+            ty: returns,
+            value,
+        })
     }
 
     /// A function whose arguments are all constants or markers.
@@ -258,9 +343,17 @@ impl Selected {
             .collect();
         let terms = terms?;
         let (_, _, returns) = ScalarFn::find(&name.name, &vec![None; terms.len()], None).ok()??;
-        let text = format!("system.{}({})", name.name, terms.iter().map(term_text).collect::<Vec<_>>().join(", "));
+        let text = format!(
+            "system.{}({})",
+            name.name,
+            terms.iter().map(term_text).collect::<Vec<_>>().join(", ")
+        );
         let expr = cx.term(&Term::Function(name.clone(), terms), &returns, &text);
-        Some(expr.map(|expr| Self { name: text, ty: returns, value: SelectExpr::Value(expr) }))
+        Some(expr.map(|expr| Self {
+            name: text,
+            ty: returns,
+            value: SelectExpr::Value(expr),
+        }))
     }
 
     fn token(cx: &mut Context<'_>, arguments: &[Selector]) -> Result<Self, CqlError> {
@@ -272,28 +365,65 @@ impl Selected {
                 _ => String::new(),
             })
             .collect();
-        if !names.iter().map(String::as_str).eq(columns.iter().map(|c| &*c.name)) {
+        if !names
+            .iter()
+            .map(String::as_str)
+            .eq(columns.iter().map(|c| &*c.name))
+        {
             let terms: Option<Vec<Term>> = arguments
                 .iter()
-                .map(|argument| if let Selector::Term(term) = argument { Some(term.clone()) } else { None })
+                .map(|argument| {
+                    if let Selector::Term(term) = argument {
+                        Some(term.clone())
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             let Some(terms) = terms else {
-                return Err(CqlError::invalid("Invalid arguments in call to function token: the partition key's columns are wanted, in order"));
+                return Err(CqlError::invalid(
+                    "Invalid arguments in call to function token: the partition key's columns are wanted, in order",
+                ));
             };
-            let text = format!("system.token({})", terms.iter().map(term_text).collect::<Vec<_>>().join(", "));
-            let function = QualifiedName { keyspace: None, name: "token".to_owned() };
+            let text = format!(
+                "system.token({})",
+                terms.iter().map(term_text).collect::<Vec<_>>().join(", ")
+            );
+            let function = QualifiedName {
+                keyspace: None,
+                name: "token".to_owned(),
+            };
             let expr = cx.term(&Term::Function(function, terms), &CqlType::BigInt, &text)?;
-            return Ok(Self { name: text, ty: CqlType::BigInt, value: SelectExpr::Value(expr) });
+            return Ok(Self {
+                name: text,
+                ty: CqlType::BigInt,
+                value: SelectExpr::Value(expr),
+            });
         }
         let name = format!("system.token({})", names.join(", "));
-        Ok(Self { name, ty: CqlType::BigInt, value: SelectExpr::Token })
+        Ok(Self {
+            name,
+            ty: CqlType::BigInt,
+            value: SelectExpr::Token,
+        })
     }
 
-    fn aggregate(name: &QualifiedName, kind: AggregateKind, mut arguments: Vec<Self>) -> Result<Self, CqlError> {
+    fn aggregate(
+        name: &QualifiedName,
+        kind: AggregateKind,
+        mut arguments: Vec<Self>,
+    ) -> Result<Self, CqlError> {
         let (Some(argument), true) = (arguments.pop(), arguments.is_empty()) else {
-            return Err(CqlError::invalid(format!("Invalid number of arguments in call to function {}", name.name)));
+            return Err(CqlError::invalid(format!(
+                "Invalid number of arguments in call to function {}",
+                name.name
+            )));
         };
-        let numeric = is_integer(&argument.ty) || matches!(argument.ty, CqlType::Float | CqlType::Double | CqlType::Decimal);
+        let numeric = is_integer(&argument.ty)
+            || matches!(
+                argument.ty,
+                CqlType::Float | CqlType::Double | CqlType::Decimal
+            );
         if matches!(kind, AggregateKind::Sum | AggregateKind::Avg) && !numeric {
             return Err(CqlError::invalid(format!(
                 "Invalid call to function {}, none of its type signatures match (known type signatures: system.{}(numeric))",
@@ -301,7 +431,9 @@ impl Selected {
             )));
         }
         if !argument.value.aggregates().is_empty() {
-            return Err(CqlError::invalid("aggregate functions cannot be used as arguments of aggregate functions"));
+            return Err(CqlError::invalid(
+                "aggregate functions cannot be used as arguments of aggregate functions",
+            ));
         }
         let result = match kind {
             AggregateKind::Count | AggregateKind::CountRows => CqlType::BigInt,
@@ -309,8 +441,16 @@ impl Selected {
             _ => argument.ty.clone(),
         };
         let text = format!("system.{}({})", name.name, argument.name);
-        let aggregate = Aggregate { kind, ty: argument.ty, argument: Some(argument.value) };
-        Ok(Self { name: text, ty: result, value: SelectExpr::Aggregate(Box::new(aggregate)) })
+        let aggregate = Aggregate {
+            kind,
+            ty: argument.ty,
+            argument: Some(argument.value),
+        };
+        Ok(Self {
+            name: text,
+            ty: result,
+            value: SelectExpr::Aggregate(Box::new(aggregate)),
+        })
     }
 }
 
@@ -328,9 +468,11 @@ fn aggregate_kind(name: &str) -> Option<AggregateKind> {
 fn literal_type(term: &Term) -> Option<CqlType> {
     match term {
         Term::Literal(Literal::String(_)) => Some(CqlType::Text),
-        Term::Literal(Literal::Integer(text)) => {
-            Some(if text.parse::<i32>().is_ok() { CqlType::Int } else { CqlType::BigInt })
-        }
+        Term::Literal(Literal::Integer(text)) => Some(if text.parse::<i32>().is_ok() {
+            CqlType::Int
+        } else {
+            CqlType::BigInt
+        }),
         Term::Literal(Literal::Float(_)) => Some(CqlType::Double),
         Term::Literal(Literal::Boolean(_)) => Some(CqlType::Boolean),
         Term::Literal(Literal::Uuid(_)) => Some(CqlType::Uuid),
@@ -352,9 +494,19 @@ fn term_text(term: &Term) -> String {
         Term::Marker(_) => "?".to_owned(),
         Term::Null => "null".to_owned(),
         Term::Function(name, arguments) => {
-            format!("{}({})", name.name, arguments.iter().map(term_text).collect::<Vec<_>>().join(", "))
+            format!(
+                "{}({})",
+                name.name,
+                arguments
+                    .iter()
+                    .map(term_text)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         Term::Cast(_, inner) => term_text(inner),
-        Term::List(_) | Term::Set(_) | Term::Map(_) | Term::Udt(_) | Term::Tuple(_) => "[literal]".to_owned(),
+        Term::List(_) | Term::Set(_) | Term::Map(_) | Term::Udt(_) | Term::Tuple(_) => {
+            "[literal]".to_owned()
+        }
     }
 }

@@ -56,13 +56,27 @@ pub struct DdlOutcome {
 impl DdlOutcome {
     /// Nothing happened.
     pub(super) fn unchanged(schema: &Arc<Schema>) -> Self {
-        Self { schema: schema.clone(), result: None, events: Vec::new(), warnings: Vec::new() }
+        Self {
+            schema: schema.clone(),
+            result: None,
+            events: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// What was to be created is there.
-    pub(super) fn existed(schema: &Arc<Schema>, change: SchemaChange, warnings: Vec<String>) -> Self {
+    pub(super) fn existed(
+        schema: &Arc<Schema>,
+        change: SchemaChange,
+        warnings: Vec<String>,
+    ) -> Self {
         let result = (schema.flavour == Flavour::Scylla).then_some(change);
-        Self { schema: schema.clone(), result, events: Vec::new(), warnings }
+        Self {
+            schema: schema.clone(),
+            result,
+            events: Vec::new(),
+            warnings,
+        }
     }
 }
 

@@ -10,7 +10,12 @@ use crate::cql::ast::{Drop, KeyspaceDefinition, Properties, PropertyValue};
 use crate::engine::error::CqlError;
 
 const LOCATOR: &str = "org.apache.cassandra.locator.";
-const STRATEGIES: [&str; 4] = ["NetworkTopologyStrategy", "SimpleStrategy", "LocalStrategy", "EverywhereStrategy"];
+const STRATEGIES: [&str; 4] = [
+    "NetworkTopologyStrategy",
+    "SimpleStrategy",
+    "LocalStrategy",
+    "EverywhereStrategy",
+];
 
 /// Below this ScyllaDB warns (`minimum_replication_factor_warn_threshold`).
 const MIN_FACTOR_WITHOUT_WARNING: u32 = 3;
@@ -48,7 +53,10 @@ impl Schema {
             }
             return Err(CqlError::keyspace_exists(name));
         }
-        let network = matches!(settings.strategy, ReplicationStrategy::NetworkTopology { .. });
+        let network = matches!(
+            settings.strategy,
+            ReplicationStrategy::NetworkTopology { .. }
+        );
         let scylla = self.flavour == crate::engine::Flavour::Scylla;
         let tablets = match settings.tablets {
             Some(Some(_)) if !network => {
@@ -83,7 +91,10 @@ impl Schema {
             views: BTreeMap::new(),
             functions: Vec::new(),
         };
-        Ok(DdlOutcome { warnings, ..self.changed(keyspace, change, now_us) })
+        Ok(DdlOutcome {
+            warnings,
+            ..self.changed(keyspace, change, now_us)
+        })
     }
 
     pub(super) fn alter_keyspace(
@@ -97,7 +108,9 @@ impl Schema {
             .keyspace(name)
             .ok_or_else(|| CqlError::invalid(format!("Unknown keyspace {name}")))?;
         if is_system(name) {
-            return Err(CqlError::unauthorized(format!("{name} keyspace is not user-modifiable.")));
+            return Err(CqlError::unauthorized(format!(
+                "{name} keyspace is not user-modifiable."
+            )));
         }
         let settings = settings(name, &statement.properties, datacenters, Some(old))?;
         let mut keyspace = (**old).clone();
@@ -106,28 +119,46 @@ impl Schema {
         keyspace.durable_writes = settings.durable_writes.unwrap_or(keyspace.durable_writes);
         if let Some(tablets) = settings.tablets {
             if tablets.is_some() != keyspace.tablets.is_some() {
-                return Err(CqlError::invalid("Cannot alter replication strategy vnode/tablets flavor"));
+                return Err(CqlError::invalid(
+                    "Cannot alter replication strategy vnode/tablets flavor",
+                ));
             }
             keyspace.tablets = tablets;
         }
         let change = SchemaChange::Keyspace(ChangeKind::Updated, name.to_owned());
-        Ok(DdlOutcome { warnings: settings.warnings, ..self.changed(keyspace, change, now_us) })
+        Ok(DdlOutcome {
+            warnings: settings.warnings,
+            ..self.changed(keyspace, change, now_us)
+        })
     }
 
-    pub(super) fn drop_keyspace(self: &Arc<Self>, statement: &Drop, now_us: i64) -> Result<DdlOutcome, CqlError> {
+    pub(super) fn drop_keyspace(
+        self: &Arc<Self>,
+        statement: &Drop,
+        now_us: i64,
+    ) -> Result<DdlOutcome, CqlError> {
         let name = statement.name.name.as_str();
         if is_system(name) {
-            return Err(CqlError::unauthorized(format!("{name} keyspace is not user-modifiable.")));
+            return Err(CqlError::unauthorized(format!(
+                "{name} keyspace is not user-modifiable."
+            )));
         }
         if self.keyspace(name).is_none() {
             if statement.if_exists {
                 return Ok(DdlOutcome::unchanged(self));
             }
-            return Err(CqlError::config(format!("Cannot drop non existing keyspace '{name}'.")));
+            return Err(CqlError::config(format!(
+                "Cannot drop non existing keyspace '{name}'."
+            )));
         }
         let change = SchemaChange::Keyspace(ChangeKind::Dropped, name.to_owned());
         let schema = self.without_keyspace(name, now_us);
-        Ok(DdlOutcome { schema, result: Some(change.clone()), events: vec![change], warnings: Vec::new() })
+        Ok(DdlOutcome {
+            schema,
+            result: Some(change.clone()),
+            events: vec![change],
+            warnings: Vec::new(),
+        })
     }
 }
 
@@ -170,7 +201,9 @@ fn settings(
     for (option, value) in properties {
         match (option.as_str(), value) {
             ("replication", PropertyValue::Map(entries)) => replication = Some(entries),
-            ("durable_writes", PropertyValue::Scalar(text)) => durable_writes = Some(text == "true"),
+            ("durable_writes", PropertyValue::Scalar(text)) => {
+                durable_writes = Some(text == "true")
+            }
             ("tablets", PropertyValue::Map(entries)) => tablets = Some(tablet_option(entries)?),
             ("storage", PropertyValue::Map(_)) => {}
             _ => return Err(CqlError::syntax(format!("Unknown property '{option}'"))),
@@ -180,12 +213,15 @@ fn settings(
         (Some(entries), _) => entries.iter().cloned().collect(),
         (None, Some(old)) => old.replication.clone(),
         (None, None) => {
-            return Err(CqlError::config("Missing mandatory replication strategy class".to_owned()));
+            return Err(CqlError::config(
+                "Missing mandatory replication strategy class".to_owned(),
+            ));
         }
     };
     let mut options: BTreeMap<String, String> = options;
     let class = options.get("class").cloned();
-    let class = class.ok_or_else(|| CqlError::config("Missing mandatory replication strategy class"))?;
+    let class =
+        class.ok_or_else(|| CqlError::config("Missing mandatory replication strategy class"))?;
     let short = class.strip_prefix(LOCATOR).unwrap_or(&class);
     if !STRATEGIES.contains(&short) {
         return Err(CqlError::config(format!("unable to find class '{class}'")));
@@ -201,7 +237,9 @@ fn settings(
     for (option, factor) in options.iter().filter(|(option, _)| *option != "class") {
         let parsed: Option<u32> = factor.parse().ok();
         let Some(parsed) = parsed else {
-            return Err(CqlError::config(format!("Replication factor must be numeric; found '{factor}'")));
+            return Err(CqlError::config(format!(
+                "Replication factor must be numeric; found '{factor}'"
+            )));
         };
         if parsed < MIN_FACTOR_WITHOUT_WARNING && parsed > 0 && replication.is_some() {
             warnings.push(format!(
@@ -212,15 +250,25 @@ fn settings(
     }
     if short == "NetworkTopologyStrategy" {
         expand_replication_factor(&mut options, datacenters.iter().copied());
-        if let Some(unknown) = options.keys().find(|k| *k != "class" && !datacenters.contains(&k.as_str())) {
+        if let Some(unknown) = options
+            .keys()
+            .find(|k| *k != "class" && !datacenters.contains(&k.as_str()))
+        {
             return Err(CqlError::config(format!(
                 "Unrecognized strategy option {{{unknown}}} passed to NetworkTopologyStrategy for keyspace {name}"
             )));
         }
     }
     options.insert("class".to_owned(), format!("{LOCATOR}{short}"));
-    let strategy = ReplicationStrategy::parse(&options).map_err(|error| CqlError::config(error.to_string()))?;
-    Ok(Settings { replication: options, strategy, durable_writes, tablets, warnings })
+    let strategy = ReplicationStrategy::parse(&options)
+        .map_err(|error| CqlError::config(error.to_string()))?;
+    Ok(Settings {
+        replication: options,
+        strategy,
+        durable_writes,
+        tablets,
+        warnings,
+    })
 }
 
 fn tablet_option(entries: &[(String, String)]) -> Result<Option<u32>, CqlError> {
@@ -231,10 +279,16 @@ fn tablet_option(entries: &[(String, String)]) -> Result<Option<u32>, CqlError> 
             "enabled" if value == "true" || value == "false" => enabled = value == "true",
             "initial" => {
                 initial = value.parse().map_err(|_| {
-                    CqlError::config(format!("Initial number of tablets expected to be numeric, got '{value}'"))
+                    CqlError::config(format!(
+                        "Initial number of tablets expected to be numeric, got '{value}'"
+                    ))
                 })?;
             }
-            _ => return Err(CqlError::config(format!("Unknown sub-option '{key}' for 'tablets'"))),
+            _ => {
+                return Err(CqlError::config(format!(
+                    "Unknown sub-option '{key}' for 'tablets'"
+                )));
+            }
         }
     }
     Ok(enabled.then_some(initial))

@@ -96,9 +96,15 @@ pub struct Schema {
 impl Schema {
     /// The schema of a new cluster: the server's own keyspaces.
     pub fn new(flavour: Flavour) -> Arc<Self> {
-        let keyspaces = system_keyspaces(flavour).into_iter().map(|keyspace| (keyspace.name.clone(), Arc::new(keyspace)));
-        let mut schema =
-            Self { flavour, keyspaces: keyspaces.collect(), by_id: BTreeMap::new(), version: [0; 16] };
+        let keyspaces = system_keyspaces(flavour)
+            .into_iter()
+            .map(|keyspace| (keyspace.name.clone(), Arc::new(keyspace)));
+        let mut schema = Self {
+            flavour,
+            keyspaces: keyspaces.collect(),
+            by_id: BTreeMap::new(),
+            version: [0; 16],
+        };
         schema.renew(0);
         Arc::new(schema)
     }
@@ -132,7 +138,8 @@ impl Schema {
     /// The next version: this keyspace replaced or added.
     fn with_keyspace(&self, keyspace: Keyspace, now_us: i64) -> Arc<Self> {
         let mut next = self.clone();
-        next.keyspaces.insert(keyspace.name.clone(), Arc::new(keyspace));
+        next.keyspaces
+            .insert(keyspace.name.clone(), Arc::new(keyspace));
         next.renew(now_us);
         Arc::new(next)
     }
@@ -147,7 +154,8 @@ impl Schema {
     fn renew(&mut self, now_us: i64) {
         let tables = |keyspace: &Arc<Keyspace>| {
             let all = keyspace.tables.values().chain(keyspace.views.values());
-            all.map(|table| (table.id, (table.keyspace.clone(), table.name.clone()))).collect::<Vec<_>>()
+            all.map(|table| (table.id, (table.keyspace.clone(), table.name.clone())))
+                .collect::<Vec<_>>()
         };
         self.by_id = self.keyspaces.values().flat_map(tables).collect();
         let history = [&self.version[..], &now_us.to_be_bytes()].concat();
@@ -169,7 +177,12 @@ impl Schema {
         now_us: i64,
     ) -> DdlOutcome {
         let schema = self.with_keyspace(keyspace, now_us);
-        DdlOutcome { schema, result: Some(result), events, warnings: Vec::new() }
+        DdlOutcome {
+            schema,
+            result: Some(result),
+            events,
+            warnings: Vec::new(),
+        }
     }
 
     /// The version, a UUID's bytes: the same content made by the same history has the same version.

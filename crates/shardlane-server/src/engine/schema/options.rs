@@ -58,19 +58,30 @@ impl TableOptions {
             let is_map = matches!(value, PropertyValue::Map(_));
             // `cdc = ...` and `memtable = ...` come as maps only; a scalar for a map is a mistake
             if is_map != *wants_map {
-                return Err(CqlError::syntax(format!("Invalid value for property '{name}'.")));
+                return Err(CqlError::syntax(format!(
+                    "Invalid value for property '{name}'."
+                )));
             }
             self.values.insert(name.clone(), value.clone());
         }
         for name in ["default_time_to_live", "gc_grace_seconds"] {
             if let Some(PropertyValue::Scalar(text)) = self.values.get(name)
-                && !text.parse::<i64>().is_ok_and(|n| (0..=MAX_TTL_S.max(i64::from(i32::MAX))).contains(&n))
+                && !text
+                    .parse::<i64>()
+                    .is_ok_and(|n| (0..=MAX_TTL_S.max(i64::from(i32::MAX))).contains(&n))
             {
-                return Err(CqlError::config(format!("{name} must be greater than or equal to 0 (got {text})")));
+                return Err(CqlError::config(format!(
+                    "{name} must be greater than or equal to 0 (got {text})"
+                )));
             }
         }
-        if self.int("default_time_to_live").is_some_and(|ttl| i64::from(ttl) > MAX_TTL_S) {
-            return Err(CqlError::config(format!("default_time_to_live must be less than or equal to {MAX_TTL_S}")));
+        if self
+            .int("default_time_to_live")
+            .is_some_and(|ttl| i64::from(ttl) > MAX_TTL_S)
+        {
+            return Err(CqlError::config(format!(
+                "default_time_to_live must be less than or equal to {MAX_TTL_S}"
+            )));
         }
         Ok(())
     }

@@ -148,7 +148,9 @@ impl Table {
 
     /// Whether there are static columns.
     pub fn has_static(&self) -> bool {
-        self.value_columns().first().is_some_and(|column| column.kind == ColumnKind::Static)
+        self.value_columns()
+            .first()
+            .is_some_and(|column| column.kind == ColumnKind::Static)
     }
 
     /// Whether the table is a materialized view.
@@ -165,13 +167,28 @@ impl Table {
     pub(super) fn reindex(&mut self) {
         self.columns.sort_by(|a, b| {
             let key = |c: &Column| match c.kind {
-                ColumnKind::PartitionKey | ColumnKind::Clustering => (c.kind, c.position, Arc::from("")),
+                ColumnKind::PartitionKey | ColumnKind::Clustering => {
+                    (c.kind, c.position, Arc::from(""))
+                }
                 ColumnKind::Static | ColumnKind::Regular => (c.kind, 0, c.name.clone()),
             };
             key(a).cmp(&key(b))
         });
-        self.partition_key_len = self.columns.iter().filter(|c| c.kind == ColumnKind::PartitionKey).count();
-        self.clustering_len = self.columns.iter().filter(|c| c.kind == ColumnKind::Clustering).count();
-        self.by_name = self.columns.iter().enumerate().map(|(at, c)| (c.name.clone(), at)).collect();
+        self.partition_key_len = self
+            .columns
+            .iter()
+            .filter(|c| c.kind == ColumnKind::PartitionKey)
+            .count();
+        self.clustering_len = self
+            .columns
+            .iter()
+            .filter(|c| c.kind == ColumnKind::Clustering)
+            .count();
+        self.by_name = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, c)| (c.name.clone(), at))
+            .collect();
     }
 }

@@ -7,7 +7,9 @@ use shardlane_wire::{CqlType, UdtType};
 use super::keyspace_ddl::{check_name, is_system};
 use super::types::{resolve_type, type_text};
 use super::{ChangeKind, DdlOutcome, Keyspace, Schema, SchemaChange, UserFunction, UserType};
-use crate::cql::ast::{AlterType, CreateFunction, CreateType, Drop, DropFunction, QualifiedName, TypeAst, TypeChange};
+use crate::cql::ast::{
+    AlterType, CreateFunction, CreateType, Drop, DropFunction, QualifiedName, TypeAst, TypeChange,
+};
 use crate::engine::error::CqlError;
 
 impl Schema {
@@ -23,7 +25,9 @@ impl Schema {
             )
         })?;
         if is_system(keyspace) {
-            return Err(CqlError::unauthorized(format!("{keyspace} keyspace is not user-modifiable.")));
+            return Err(CqlError::unauthorized(format!(
+                "{keyspace} keyspace is not user-modifiable."
+            )));
         }
         self.keyspace(keyspace)
             .ok_or_else(|| CqlError::invalid(format!("Keyspace '{keyspace}' does not exist")))
@@ -40,28 +44,45 @@ impl Schema {
         check_name(name, "type")?;
         let mut seen = std::collections::BTreeSet::new();
         for (field, ty) in &statement.fields {
-            if matches!(ty, TypeAst::Named(keyspace, name) if keyspace.is_some() || CqlType::from_simple_name(name).is_none()) {
-                return Err(CqlError::invalid("A user type cannot contain non-frozen user type fields"));
+            if matches!(ty, TypeAst::Named(keyspace, name) if keyspace.is_some() || CqlType::from_simple_name(name).is_none())
+            {
+                return Err(CqlError::invalid(
+                    "A user type cannot contain non-frozen user type fields",
+                ));
             }
             if matches!(ty, TypeAst::Named(None, name) if name == "counter") {
                 return Err(CqlError::invalid("A user type cannot contain counters"));
             }
             if !seen.insert(field) {
-                return Err(CqlError::invalid(format!("Duplicate field name {field} in type {name}")));
+                return Err(CqlError::invalid(format!(
+                    "Duplicate field name {field} in type {name}"
+                )));
             }
         }
         if old.types.contains_key(name) {
             if statement.if_not_exists {
-                let change = SchemaChange::Type(ChangeKind::Created, old.name.to_string(), name.to_owned());
+                let change =
+                    SchemaChange::Type(ChangeKind::Created, old.name.to_string(), name.to_owned());
                 return Ok(DdlOutcome::existed(self, change, Vec::new()));
             }
-            return Err(CqlError::invalid(format!("A user type of name {}.{name} already exists", old.name)));
+            return Err(CqlError::invalid(format!(
+                "A user type of name {}.{name} already exists",
+                old.name
+            )));
         }
-        let fields = statement.fields.iter().map(|(field, ty)| (field.as_str().into(), ty.clone())).collect();
+        let fields = statement
+            .fields
+            .iter()
+            .map(|(field, ty)| (field.as_str().into(), ty.clone()))
+            .collect();
         let user = make_type(old, name, fields)?;
         let mut keyspace = (**old).clone();
         keyspace.types.insert(name.into(), Arc::new(user));
-        let change = SchemaChange::Type(ChangeKind::Created, keyspace.name.to_string(), name.to_owned());
+        let change = SchemaChange::Type(
+            ChangeKind::Created,
+            keyspace.name.to_string(),
+            name.to_owned(),
+        );
         Ok(self.changed(keyspace, change, now_us))
     }
 
@@ -90,19 +111,27 @@ impl Schema {
             TypeChange::Rename(renames) => {
                 for (from, to) in renames {
                     let field = fields.iter_mut().find(|(known, _)| **known == **from);
-                    let field = field.ok_or_else(|| CqlError::invalid(format!("Unknown field {from} in type {name}")))?;
+                    let field = field.ok_or_else(|| {
+                        CqlError::invalid(format!("Unknown field {from} in type {name}"))
+                    })?;
                     field.0 = to.as_str().into();
                 }
             }
             TypeChange::Retype(..) => {
-                return Err(CqlError::invalid("Altering field types is no longer supported"));
+                return Err(CqlError::invalid(
+                    "Altering field types is no longer supported",
+                ));
             }
         }
         let user = make_type(old, name, fields)?;
         let mut keyspace = (**old).clone();
         keyspace.types.insert(name.into(), Arc::new(user));
         keyspace.resolve_again()?;
-        let change = SchemaChange::Type(ChangeKind::Updated, keyspace.name.to_string(), name.to_owned());
+        let change = SchemaChange::Type(
+            ChangeKind::Updated,
+            keyspace.name.to_string(),
+            name.to_owned(),
+        );
         Ok(self.changed(keyspace, change, now_us))
     }
 
@@ -118,22 +147,37 @@ impl Schema {
             if statement.if_exists {
                 return Ok(DdlOutcome::unchanged(self));
             }
-            return Err(CqlError::invalid(format!("No user type named {name} exists.")));
+            return Err(CqlError::invalid(format!(
+                "No user type named {name} exists."
+            )));
         }
-        let in_use = |by: String| CqlError::invalid(format!("Cannot drop user type {}.{name} as it is still used by {by}", old.name));
+        let in_use = |by: String| {
+            CqlError::invalid(format!(
+                "Cannot drop user type {}.{name} as it is still used by {by}",
+                old.name
+            ))
+        };
         for other in old.types.values().filter(|other| &*other.name != name) {
             if other.fields.iter().any(|(_, ty)| mentions(ty, name)) {
                 return Err(in_use(format!("user type {}.{}", old.name, other.name)));
             }
         }
         for table in old.tables.values() {
-            if table.columns.iter().any(|column| mentions(&column.declared, name)) {
+            if table
+                .columns
+                .iter()
+                .any(|column| mentions(&column.declared, name))
+            {
                 return Err(in_use(format!("table {}.{}", old.name, table.name)));
             }
         }
         let mut keyspace = (**old).clone();
         keyspace.types.remove(name);
-        let change = SchemaChange::Type(ChangeKind::Dropped, keyspace.name.to_string(), name.to_owned());
+        let change = SchemaChange::Type(
+            ChangeKind::Dropped,
+            keyspace.name.to_string(),
+            name.to_owned(),
+        );
         Ok(self.changed(keyspace, change, now_us))
     }
 
@@ -157,9 +201,18 @@ impl Schema {
             called_on_null: statement.called_on_null,
         };
         let mut keyspace = (**old).clone();
-        let types: Vec<String> = function.arguments.iter().map(|(_, ty)| ty.to_string()).collect();
+        let types: Vec<String> = function
+            .arguments
+            .iter()
+            .map(|(_, ty)| ty.to_string())
+            .collect();
         let same = |other: &UserFunction| {
-            other.name == function.name && other.arguments.iter().map(|a| &a.1).eq(function.arguments.iter().map(|a| &a.1))
+            other.name == function.name
+                && other
+                    .arguments
+                    .iter()
+                    .map(|a| &a.1)
+                    .eq(function.arguments.iter().map(|a| &a.1))
         };
         let mut kind = ChangeKind::Created;
         if let Some(at) = keyspace.functions.iter().position(same) {
@@ -178,7 +231,12 @@ impl Schema {
             kind = ChangeKind::Updated;
             keyspace.functions.remove(at);
         }
-        let change = SchemaChange::Function(kind, keyspace.name.to_string(), function.name.to_string(), types);
+        let change = SchemaChange::Function(
+            kind,
+            keyspace.name.to_string(),
+            function.name.to_string(),
+            types,
+        );
         keyspace.functions.push(function);
         Ok(self.changed(keyspace, change, now_us))
     }
@@ -192,9 +250,12 @@ impl Schema {
         let old = self.ddl_keyspace(&statement.name, session)?;
         let name = statement.name.name.as_str();
         let wanted = match &statement.arguments {
-            Some(types) => {
-                Some(types.iter().map(|ty| resolve_type(old, ty).map(|(ty, _)| ty)).collect::<Result<Vec<_>, _>>()?)
-            }
+            Some(types) => Some(
+                types
+                    .iter()
+                    .map(|ty| resolve_type(old, ty).map(|(ty, _)| ty))
+                    .collect::<Result<Vec<_>, _>>()?,
+            ),
             None => None,
         };
         let mut keyspace = (**old).clone();
@@ -206,11 +267,24 @@ impl Schema {
             if statement.if_exists {
                 return Ok(DdlOutcome::unchanged(self));
             }
-            return Err(CqlError::invalid(format!("User function {}.{name} doesn't exist", old.name)));
+            return Err(CqlError::invalid(format!(
+                "User function {}.{name} doesn't exist",
+                old.name
+            )));
         };
-        let types = keyspace.functions.remove(at).arguments.iter().map(|(_, ty)| ty.to_string()).collect();
-        let change =
-            SchemaChange::Function(ChangeKind::Dropped, keyspace.name.to_string(), name.to_owned(), types);
+        let types = keyspace
+            .functions
+            .remove(at)
+            .arguments
+            .iter()
+            .map(|(_, ty)| ty.to_string())
+            .collect();
+        let change = SchemaChange::Function(
+            ChangeKind::Dropped,
+            keyspace.name.to_string(),
+            name.to_owned(),
+            types,
+        );
         Ok(self.changed(keyspace, change, now_us))
     }
 }
@@ -219,25 +293,42 @@ impl Schema {
 fn mentions(ast: &TypeAst, user: &str) -> bool {
     match ast {
         TypeAst::Named(_, name) => name == user,
-        TypeAst::List(inner) | TypeAst::Set(inner) | TypeAst::Frozen(inner) | TypeAst::Vector(inner, _) => {
-            mentions(inner, user)
-        }
+        TypeAst::List(inner)
+        | TypeAst::Set(inner)
+        | TypeAst::Frozen(inner)
+        | TypeAst::Vector(inner, _) => mentions(inner, user),
         TypeAst::Map(key, value) => mentions(key, user) || mentions(value, user),
         TypeAst::Tuple(types) => types.iter().any(|ty| mentions(ty, user)),
         TypeAst::Class(_) => false,
     }
 }
 
-fn make_type(keyspace: &Keyspace, name: &str, fields: Vec<(Box<str>, TypeAst)>) -> Result<UserType, CqlError> {
+fn make_type(
+    keyspace: &Keyspace,
+    name: &str,
+    fields: Vec<(Box<str>, TypeAst)>,
+) -> Result<UserType, CqlError> {
     let mut resolved = Vec::with_capacity(fields.len());
     for (field, ty) in &fields {
         if mentions(ty, name) {
-            return Err(CqlError::invalid(format!("Unknown type {}.{name} in {}", keyspace.name, type_text(ty))));
+            return Err(CqlError::invalid(format!(
+                "Unknown type {}.{name} in {}",
+                keyspace.name,
+                type_text(ty)
+            )));
         }
         resolved.push((field.clone(), resolve_type(keyspace, ty)?.0));
     }
-    let resolved = UdtType { keyspace: (*keyspace.name).into(), name: name.into(), fields: resolved };
-    Ok(UserType { name: name.into(), fields, resolved: Arc::new(resolved) })
+    let resolved = UdtType {
+        keyspace: (*keyspace.name).into(),
+        name: name.into(),
+        fields: resolved,
+    };
+    Ok(UserType {
+        name: name.into(),
+        fields,
+        resolved: Arc::new(resolved),
+    })
 }
 
 impl Keyspace {

@@ -7,13 +7,17 @@ use crate::cql::ast::TypeAst;
 use crate::engine::error::CqlError;
 
 /// The type, and whether a column of it has a cell per element.
-pub(crate) fn resolve_type(keyspace: &Keyspace, ast: &TypeAst) -> Result<(CqlType, bool), CqlError> {
+pub(crate) fn resolve_type(
+    keyspace: &Keyspace,
+    ast: &TypeAst,
+) -> Result<(CqlType, bool), CqlError> {
     match ast {
         TypeAst::Frozen(inner) => {
             let ty = resolve_frozen(keyspace, inner)?;
             if CqlType::simple_name(&ty).is_some() {
                 return Err(CqlError::invalid(
-                    "frozen<> is only allowed on collections, tuples, and user-defined types (got ".to_owned()
+                    "frozen<> is only allowed on collections, tuples, and user-defined types (got "
+                        .to_owned()
                         + &type_text(inner)
                         + ")",
                 ));
@@ -43,7 +47,11 @@ fn parameters(ast: &TypeAst) -> Vec<&TypeAst> {
     }
 }
 
-fn expect_frozen_inside(keyspace: &Keyspace, inner: &TypeAst, outer: &TypeAst) -> Result<(), CqlError> {
+fn expect_frozen_inside(
+    keyspace: &Keyspace,
+    inner: &TypeAst,
+    outer: &TypeAst,
+) -> Result<(), CqlError> {
     let multi_cell = match inner {
         TypeAst::List(_) | TypeAst::Set(_) | TypeAst::Map(..) => true,
         TypeAst::Named(..) => matches!(resolve_frozen(keyspace, inner)?, CqlType::Udt(_)),
@@ -56,7 +64,10 @@ fn expect_frozen_inside(keyspace: &Keyspace, inner: &TypeAst, outer: &TypeAst) -
         )));
     }
     if matches!(inner, TypeAst::Named(None, name) if name == "counter") {
-        return Err(CqlError::invalid(format!("Counters are not allowed inside collections: {}", type_text(outer))));
+        return Err(CqlError::invalid(format!(
+            "Counters are not allowed inside collections: {}",
+            type_text(outer)
+        )));
     }
     Ok(())
 }
@@ -80,17 +91,26 @@ fn resolve_frozen(keyspace: &Keyspace, ast: &TypeAst) -> Result<CqlType, CqlErro
             }
             match keyspace.types.get(name.as_str()) {
                 Some(user) => CqlType::Udt(user.resolved.clone()),
-                None => return Err(CqlError::invalid(format!("Unknown type {}.{name}", keyspace.name))),
+                None => {
+                    return Err(CqlError::invalid(format!(
+                        "Unknown type {}.{name}",
+                        keyspace.name
+                    )));
+                }
             }
         }
         TypeAst::List(element) => CqlType::List(inner(element)?),
         TypeAst::Set(element) => CqlType::Set(inner(element)?),
-        TypeAst::Map(key, value) => {
-            CqlType::Map(Box::new((resolve_frozen(keyspace, key)?, resolve_frozen(keyspace, value)?)))
-        }
-        TypeAst::Tuple(types) => {
-            CqlType::Tuple(types.iter().map(|ast| resolve_frozen(keyspace, ast)).collect::<Result<_, _>>()?)
-        }
+        TypeAst::Map(key, value) => CqlType::Map(Box::new((
+            resolve_frozen(keyspace, key)?,
+            resolve_frozen(keyspace, value)?,
+        ))),
+        TypeAst::Tuple(types) => CqlType::Tuple(
+            types
+                .iter()
+                .map(|ast| resolve_frozen(keyspace, ast))
+                .collect::<Result<_, _>>()?,
+        ),
         TypeAst::Vector(element, len) => CqlType::Vector(inner(element)?, *len),
         TypeAst::Frozen(ast) => resolve_frozen(keyspace, ast)?,
         TypeAst::Class(class) => shardlane_wire::types::parse_type_class(class)
@@ -104,7 +124,13 @@ pub(crate) fn type_text(ast: &TypeAst) -> String {
 }
 
 fn text(ast: &TypeAst, frozen: bool) -> String {
-    let freeze = |body: String| if frozen { body } else { format!("frozen<{body}>") };
+    let freeze = |body: String| {
+        if frozen {
+            body
+        } else {
+            format!("frozen<{body}>")
+        }
+    };
     match ast {
         TypeAst::Named(None, name) => match CqlType::from_simple_name(name) {
             Some(ty) => ty.to_string(),
@@ -115,9 +141,14 @@ fn text(ast: &TypeAst, frozen: bool) -> String {
         TypeAst::Set(inner) => format!("set<{}>", text(inner, false)),
         TypeAst::Map(key, value) => format!("map<{}, {}>", text(key, false), text(value, false)),
         // tuples are always frozen, and ScyllaDB says so
-        TypeAst::Tuple(types) => {
-            freeze(format!("tuple<{}>", types.iter().map(|ast| text(ast, false)).collect::<Vec<_>>().join(", ")))
-        }
+        TypeAst::Tuple(types) => freeze(format!(
+            "tuple<{}>",
+            types
+                .iter()
+                .map(|ast| text(ast, false))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
         TypeAst::Vector(inner, len) => format!("vector<{}, {len}>", text(inner, false)),
         TypeAst::Frozen(inner) => format!("frozen<{}>", text(inner, true)),
         TypeAst::Class(class) => format!("'{}'", class.replace('\'', "''")),
@@ -127,6 +158,12 @@ fn text(ast: &TypeAst, frozen: bool) -> String {
 /// A name, quoted if it needs to be.
 pub(crate) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
 }

@@ -3,7 +3,10 @@
 use shardlane_wire::CqlType;
 
 use crate::engine::prepare::{Aggregate, AggregateKind, is_integer, number_as};
-use crate::engine::value::{BigInt, Bytes, Decimal, compare, decimal_from_text, decimal_parts, decimal_text, int_from_bytes, to_text};
+use crate::engine::value::{
+    BigInt, Bytes, Decimal, compare, decimal_from_text, decimal_parts, decimal_text,
+    int_from_bytes, to_text,
+};
 
 /// The running state of one aggregate.
 #[derive(Debug, Clone)]
@@ -26,10 +29,19 @@ impl Accumulator {
     pub(super) fn new(aggregate: &Aggregate) -> Self {
         let sum = match &aggregate.ty {
             CqlType::Float | CqlType::Double => Sum::Float(0.0),
-            CqlType::Decimal | CqlType::VarInt => Sum::Exact(Decimal { unscaled: BigInt::from_bytes(&[]), scale: 0 }),
+            CqlType::Decimal | CqlType::VarInt => Sum::Exact(Decimal {
+                unscaled: BigInt::from_bytes(&[]),
+                scale: 0,
+            }),
             _ => Sum::Integer(0),
         };
-        Self { kind: aggregate.kind, ty: aggregate.ty.clone(), count: 0, best: None, sum }
+        Self {
+            kind: aggregate.kind,
+            ty: aggregate.ty.clone(),
+            count: 0,
+            best: None,
+            sum,
+        }
     }
 
     /// Takes a row's value in. Nulls do not count, but for `count(*)`.
@@ -45,7 +57,11 @@ impl Accumulator {
             AggregateKind::Min | AggregateKind::Max => {
                 let better = self.best.as_ref().is_none_or(|best| {
                     let order = compare(&self.ty, &value, best);
-                    if self.kind == AggregateKind::Min { order.is_lt() } else { order.is_gt() }
+                    if self.kind == AggregateKind::Min {
+                        order.is_lt()
+                    } else {
+                        order.is_gt()
+                    }
                 });
                 if better {
                     self.best = Some(value);
@@ -54,14 +70,18 @@ impl Accumulator {
             AggregateKind::Sum | AggregateKind::Avg => match &mut self.sum {
                 Sum::Integer(sum) => *sum += i128::from(int_from_bytes(&value).unwrap_or(0)),
                 Sum::Float(sum) => {
-                    let number = to_text(&self.ty, &value).and_then(|text| text.parse::<f64>().ok());
+                    let number =
+                        to_text(&self.ty, &value).and_then(|text| text.parse::<f64>().ok());
                     *sum += number.unwrap_or(0.0);
                 }
                 Sum::Exact(sum) => {
                     let number = if self.ty == CqlType::Decimal {
                         decimal_parts(&value)
                     } else {
-                        Some(Decimal { unscaled: BigInt::from_bytes(&value), scale: 0 })
+                        Some(Decimal {
+                            unscaled: BigInt::from_bytes(&value),
+                            scale: 0,
+                        })
                     };
                     if let Some(total) = number.and_then(|number| sum.add(&number)) {
                         *sum = total;
@@ -74,7 +94,9 @@ impl Accumulator {
     /// The result.
     pub(super) fn finish(self) -> Option<Bytes> {
         match self.kind {
-            AggregateKind::CountRows | AggregateKind::Count => Some(Bytes::from(&self.count.to_be_bytes()[..])),
+            AggregateKind::CountRows | AggregateKind::Count => {
+                Some(Bytes::from(&self.count.to_be_bytes()[..]))
+            }
             AggregateKind::Min | AggregateKind::Max => self.best,
             AggregateKind::Sum => self.number(1),
             AggregateKind::Avg => self.number(self.count.max(1)),
@@ -83,7 +105,11 @@ impl Accumulator {
 
     /// The sum divided by `by`, as the argument's type; integers are cut.
     fn number(&self, by: i64) -> Option<Bytes> {
-        let ty = if self.ty == CqlType::Counter { &CqlType::BigInt } else { &self.ty };
+        let ty = if self.ty == CqlType::Counter {
+            &CqlType::BigInt
+        } else {
+            &self.ty
+        };
         match &self.sum {
             Sum::Integer(sum) => number_as(ty, &(sum / i128::from(by)).to_string()),
             Sum::Float(sum) => {
@@ -95,9 +121,13 @@ impl Accumulator {
             }
             Sum::Exact(sum) => {
                 let result = sum.divide(by.unsigned_abs());
-                debug_assert!(is_integer(ty) || *ty == CqlType::Decimal, "only these are summed exactly");
+                debug_assert!(
+                    is_integer(ty) || *ty == CqlType::Decimal,
+                    "only these are summed exactly"
+                );
                 number_as(ty, &decimal_text(&result)).or_else(|| {
-                    decimal_from_text(&decimal_text(&result)).map(|decimal| decimal.to_bytes().into())
+                    decimal_from_text(&decimal_text(&result))
+                        .map(|decimal| decimal.to_bytes().into())
                 })
             }
         }

@@ -14,7 +14,9 @@ use crate::engine::value::{Bytes, compare, map_entries, push_value, read_values,
 pub(crate) fn satisfies(filter: &BoundFilter, row: &RowView<'_>, nulls_compare: bool) -> bool {
     let value: Option<Bytes> = match &filter.target {
         BoundTarget::Column(at) => row.value(*at),
-        BoundTarget::Token => row.token().map(|token| Bytes::from(&token.0.to_be_bytes()[..])),
+        BoundTarget::Token => row
+            .token()
+            .map(|token| Bytes::from(&token.0.to_be_bytes()[..])),
         BoundTarget::Tuple(columns) => {
             let mut out = Vec::new();
             for at in columns {
@@ -32,32 +34,53 @@ pub(crate) fn satisfies(filter: &BoundFilter, row: &RowView<'_>, nulls_compare: 
                 _ => None,
             }
         }
-        BoundTarget::Field(at, field) => row
-            .value(*at)
-            .and_then(|bytes| tuple_values(&bytes, usize::MAX >> 8)?.get(*field).copied().flatten().map(Bytes::from)),
+        BoundTarget::Field(at, field) => row.value(*at).and_then(|bytes| {
+            tuple_values(&bytes, usize::MAX >> 8)?
+                .get(*field)
+                .copied()
+                .flatten()
+                .map(Bytes::from)
+        }),
     };
     let one = filter.values.first().and_then(Option::as_deref);
     let value = value.as_deref();
     match filter.operator {
         Operator::IsNotNull => value.is_some(),
-        Operator::In => filter.values.iter().any(|wanted| equal(filter, value, wanted.as_deref(), nulls_compare)),
+        Operator::In => filter
+            .values
+            .iter()
+            .any(|wanted| equal(filter, value, wanted.as_deref(), nulls_compare)),
         Operator::Eq => equal(filter, value, one, nulls_compare),
         Operator::Ne => nulls_compare && !equal(filter, value, one, true),
         Operator::Lt => ordered(filter, value, one, Ordering::is_lt),
         Operator::Le => ordered(filter, value, one, Ordering::is_le),
         Operator::Gt => ordered(filter, value, one, Ordering::is_gt),
         Operator::Ge => ordered(filter, value, one, Ordering::is_ge),
-        Operator::Contains => value.zip(one).is_some_and(|(value, wanted)| contains(&filter.ty, value, wanted)),
-        Operator::ContainsKey => value.zip(one).is_some_and(|(value, wanted)| contains_key(&filter.ty, value, wanted)),
-        Operator::Like => value.zip(one).is_some_and(|(value, pattern)| like(value, pattern)),
+        Operator::Contains => value
+            .zip(one)
+            .is_some_and(|(value, wanted)| contains(&filter.ty, value, wanted)),
+        Operator::ContainsKey => value
+            .zip(one)
+            .is_some_and(|(value, wanted)| contains_key(&filter.ty, value, wanted)),
+        Operator::Like => value
+            .zip(one)
+            .is_some_and(|(value, pattern)| like(value, pattern)),
     }
 }
 
 fn element_of(bytes: &[u8], key: &[u8], filter: &BoundFilter) -> Option<Bytes> {
-    filter.collection.as_ref().and_then(|ty| element(ty, bytes, key))
+    filter
+        .collection
+        .as_ref()
+        .and_then(|ty| element(ty, bytes, key))
 }
 
-fn equal(filter: &BoundFilter, value: Option<&[u8]>, wanted: Option<&[u8]>, nulls_compare: bool) -> bool {
+fn equal(
+    filter: &BoundFilter,
+    value: Option<&[u8]>,
+    wanted: Option<&[u8]>,
+    nulls_compare: bool,
+) -> bool {
     match (value, wanted) {
         (Some(value), Some(wanted)) => compare(&filter.ty, value, wanted).is_eq(),
         // a collection that is not there is an empty one
@@ -71,16 +94,27 @@ const fn is_collection(ty: &CqlType) -> bool {
     matches!(ty, CqlType::List(_) | CqlType::Set(_) | CqlType::Map(_))
 }
 
-fn ordered(filter: &BoundFilter, value: Option<&[u8]>, wanted: Option<&[u8]>, test: fn(Ordering) -> bool) -> bool {
+fn ordered(
+    filter: &BoundFilter,
+    value: Option<&[u8]>,
+    wanted: Option<&[u8]>,
+    test: fn(Ordering) -> bool,
+) -> bool {
     value.zip(wanted).is_some_and(|(value, wanted)| {
         // (a, b) >= (x) compares the first components only
         if let CqlType::Tuple(types) = &filter.ty
-            && let (Some(left), Some(right)) = (tuple_values(value, types.len()), tuple_values(wanted, types.len()))
+            && let (Some(left), Some(right)) = (
+                tuple_values(value, types.len()),
+                tuple_values(wanted, types.len()),
+            )
         {
-            let order = types.iter().zip(left.iter().zip(&right)).map(|(ty, pair)| match pair {
-                (Some(left), Some(right)) => compare(ty, left, right),
-                (left, right) => left.is_some().cmp(&right.is_some()),
-            });
+            let order = types
+                .iter()
+                .zip(left.iter().zip(&right))
+                .map(|(ty, pair)| match pair {
+                    (Some(left), Some(right)) => compare(ty, left, right),
+                    (left, right) => left.is_some().cmp(&right.is_some()),
+                });
             return test(order.fold(Ordering::Equal, Ordering::then));
         }
         test(compare(&filter.ty, value, wanted))
@@ -89,25 +123,37 @@ fn ordered(filter: &BoundFilter, value: Option<&[u8]>, wanted: Option<&[u8]>, te
 
 fn contains(ty: &CqlType, value: &[u8], wanted: &[u8]) -> bool {
     match ty {
-        CqlType::Map(entry) => map_entries(value)
-            .is_some_and(|entries| entries.iter().any(|(_, value)| compare(&entry.1, value, wanted).is_eq())),
-        CqlType::List(element) | CqlType::Set(element) => read_values(value, 1)
-            .is_some_and(|values| values.iter().any(|value| compare(element, value, wanted).is_eq())),
+        CqlType::Map(entry) => map_entries(value).is_some_and(|entries| {
+            entries
+                .iter()
+                .any(|(_, value)| compare(&entry.1, value, wanted).is_eq())
+        }),
+        CqlType::List(element) | CqlType::Set(element) => {
+            read_values(value, 1).is_some_and(|values| {
+                values
+                    .iter()
+                    .any(|value| compare(element, value, wanted).is_eq())
+            })
+        }
         _ => false,
     }
 }
 
 fn contains_key(ty: &CqlType, value: &[u8], wanted: &[u8]) -> bool {
     match ty {
-        CqlType::Map(entry) => map_entries(value)
-            .is_some_and(|entries| entries.iter().any(|(key, _)| compare(&entry.0, key, wanted).is_eq())),
+        CqlType::Map(entry) => map_entries(value).is_some_and(|entries| {
+            entries
+                .iter()
+                .any(|(key, _)| compare(&entry.0, key, wanted).is_eq())
+        }),
         _ => false,
     }
 }
 
 /// `%` is any text, `_` any character, a backslash takes the next one literally.
 fn like(value: &[u8], pattern: &[u8]) -> bool {
-    let (Ok(value), Ok(pattern)) = (std::str::from_utf8(value), std::str::from_utf8(pattern)) else {
+    let (Ok(value), Ok(pattern)) = (std::str::from_utf8(value), std::str::from_utf8(pattern))
+    else {
         return false;
     };
     let value: Vec<char> = value.chars().collect();
@@ -158,7 +204,11 @@ mod tests {
             ("50%", "50\\%", true),
             ("505", "50\\%", false),
         ] {
-            assert_eq!(like(value.as_bytes(), pattern.as_bytes()), expected, "{value} {pattern}");
+            assert_eq!(
+                like(value.as_bytes(), pattern.as_bytes()),
+                expected,
+                "{value} {pattern}"
+            );
         }
     }
 }

@@ -71,13 +71,29 @@ impl ReadPlan {
         } else if restrictions.has_partition() {
             Source::Partitions(restrictions.partition_keys(table, scope)?)
         } else {
-            restrictions.token_range(scope)?.map_or(Source::Nothing, |(after, last)| Source::Range(after, last))
+            restrictions
+                .token_range(scope)?
+                .map_or(Source::Nothing, |(after, last)| Source::Range(after, last))
         };
-        let slices = if is_view { None } else { restrictions.slices(table, scope)? };
-        let wanted: Vec<usize> =
-            if is_view { (0..restrictions.filters.len()).collect() } else { restrictions.residual.clone() };
-        let filters = wanted.iter().map(|at| restrictions.filters[*at].bind(scope)).collect::<Result<_, _>>()?;
-        let view_filters = plan.view_filters.iter().map(|filter| filter.bind(scope)).collect::<Result<_, _>>()?;
+        let slices = if is_view {
+            None
+        } else {
+            restrictions.slices(table, scope)?
+        };
+        let wanted: Vec<usize> = if is_view {
+            (0..restrictions.filters.len()).collect()
+        } else {
+            restrictions.residual.clone()
+        };
+        let filters = wanted
+            .iter()
+            .map(|at| restrictions.filters[*at].bind(scope))
+            .collect::<Result<_, _>>()?;
+        let view_filters = plan
+            .view_filters
+            .iter()
+            .map(|filter| filter.bind(scope))
+            .collect::<Result<_, _>>()?;
         let mut items = Vec::new();
         let mut aggregates = Vec::new();
         if plan.selection.plain.is_none() {
@@ -85,7 +101,13 @@ impl ReadPlan {
                 items.push(eval::bind(&item.value, scope)?);
             }
             for aggregate in plan.selection.aggregates() {
-                aggregates.push(aggregate.argument.as_ref().map(|value| eval::bind(value, scope)).transpose()?);
+                aggregates.push(
+                    aggregate
+                        .argument
+                        .as_ref()
+                        .map(|value| eval::bind(value, scope))
+                        .transpose()?,
+                );
             }
         }
         let limit = limit(plan.limit.as_ref(), scope, "LIMIT")?;
@@ -93,7 +115,17 @@ impl ReadPlan {
         if plan.distinct {
             per_partition_limit = 1;
         }
-        Ok(Self { source, slices, filters, view_filters, items, aggregates, limit, per_partition_limit, plan })
+        Ok(Self {
+            source,
+            slices,
+            filters,
+            view_filters,
+            items,
+            aggregates,
+            limit,
+            per_partition_limit,
+            plan,
+        })
     }
 
     /// The table to be read: for a view, the one it shows.
@@ -110,12 +142,21 @@ impl ReadPlan {
     }
 
     /// Begins to read. Without `page_size` everything comes in one page.
-    pub fn start(self, page_size: Option<usize>, paging_state: Option<&[u8]>, env: &Env) -> Result<ReadRun, CqlError> {
+    pub fn start(
+        self,
+        page_size: Option<usize>,
+        paging_state: Option<&[u8]>,
+        env: &Env,
+    ) -> Result<ReadRun, CqlError> {
         ReadRun::new(self, page_size, paging_state, env)
     }
 }
 
-fn limit(expr: Option<&crate::engine::prepare::Expr>, scope: &mut Scope<'_>, what: &str) -> Result<usize, CqlError> {
+fn limit(
+    expr: Option<&crate::engine::prepare::Expr>,
+    scope: &mut Scope<'_>,
+    what: &str,
+) -> Result<usize, CqlError> {
     let Some(expr) = expr else {
         return Ok(usize::MAX);
     };
@@ -129,5 +170,9 @@ fn limit(expr: Option<&crate::engine::prepare::Expr>, scope: &mut Scope<'_>, wha
 }
 
 fn limit_of_partition(plan: &SelectPlan, scope: &mut Scope<'_>) -> Result<usize, CqlError> {
-    limit(plan.per_partition_limit.as_ref(), scope, "PER PARTITION LIMIT")
+    limit(
+        plan.per_partition_limit.as_ref(),
+        scope,
+        "PER PARTITION LIMIT",
+    )
 }

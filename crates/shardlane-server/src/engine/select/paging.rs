@@ -61,9 +61,14 @@ impl PagingState {
         };
         let (token, key, order) = (next()??, next()?, next()?);
         let position = match (token.len(), key, order) {
-            (8, None, None) => Position::AfterToken(Token(i64::from_be_bytes(token.try_into().ok()?))),
+            (8, None, None) => {
+                Position::AfterToken(Token(i64::from_be_bytes(token.try_into().ok()?)))
+            }
             (0, Some(key), order) => {
-                let key = PartitionKey { token: murmur3_token(key), bytes: key.into() };
+                let key = PartitionKey {
+                    token: murmur3_token(key),
+                    bytes: key.into(),
+                };
                 match order {
                     Some(order) => Position::AfterRow(key, order.into()),
                     None => Position::AfterPartition(key),

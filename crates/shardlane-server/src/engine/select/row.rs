@@ -51,15 +51,22 @@ impl<'a> StoredRow<'a> {
         let column = &self.table.columns[at];
         match column.kind {
             ColumnKind::PartitionKey => self.keys.get(column.position).cloned(),
-            ColumnKind::Clustering => self.clustering?.get(column.position).map(|value| Bytes::from(&**value)),
-            ColumnKind::Static | ColumnKind::Regular => column_value(column, self.data(column)?, self.now_s),
+            ColumnKind::Clustering => self
+                .clustering?
+                .get(column.position)
+                .map(|value| Bytes::from(&**value)),
+            ColumnKind::Static | ColumnKind::Regular => {
+                column_value(column, self.data(column)?, self.now_s)
+            }
         }
     }
 
     fn stamp(&self, at: usize) -> Option<(i64, Option<Expiry>)> {
         let column = &self.table.columns[at];
         match self.data(column)? {
-            ColumnData::Atomic(cell) => cell.read(self.now_s).map(|(_, expiry)| (cell.timestamp, expiry)),
+            ColumnData::Atomic(cell) => cell
+                .read(self.now_s)
+                .map(|(_, expiry)| (cell.timestamp, expiry)),
             ColumnData::Counter(counter) => counter.is_live().then_some((counter.timestamp, None)),
             ColumnData::Multi(_) => None,
         }
@@ -122,7 +129,9 @@ pub(crate) fn column_value(column: &Column, data: &ColumnData, now_s: i64) -> Op
     match data {
         ColumnData::Atomic(cell) => cell.read(now_s).map(|(value, _)| value.clone()),
         ColumnData::Multi(multi) => assemble(&column.ty, multi, now_s).map(Bytes::from),
-        ColumnData::Counter(counter) => counter.is_live().then(|| Bytes::from(&counter.total().to_be_bytes()[..])),
+        ColumnData::Counter(counter) => counter
+            .is_live()
+            .then(|| Bytes::from(&counter.total().to_be_bytes()[..])),
     }
 }
 
@@ -136,11 +145,16 @@ fn assemble(ty: &CqlType, multi: &MultiCell, now_s: i64) -> Option<Vec<u8>> {
             return None;
         }
         let mut out = Vec::new();
-        values.iter().for_each(|value| push_value(&mut out, value.as_deref()));
+        values
+            .iter()
+            .for_each(|value| push_value(&mut out, value.as_deref()));
         return Some(out);
     }
-    let mut entries: Vec<(&[u8], Bytes)> =
-        multi.cells.iter().filter_map(|(key, cell)| Some((&**key, live(cell)?))).collect();
+    let mut entries: Vec<(&[u8], Bytes)> = multi
+        .cells
+        .iter()
+        .filter_map(|(key, cell)| Some((&**key, live(cell)?)))
+        .collect();
     if entries.is_empty() {
         return None;
     }
@@ -152,7 +166,10 @@ fn assemble(ty: &CqlType, multi: &MultiCell, now_s: i64) -> Option<Vec<u8>> {
         }
         CqlType::Map(entry) => {
             entries.sort_by(|a, b| compare(&entry.0, a.0, b.0));
-            collection(count, entries.iter().flat_map(|(key, value)| [*key, &**value]))
+            collection(
+                count,
+                entries.iter().flat_map(|(key, value)| [*key, &**value]),
+            )
         }
         // list cells lie in the order of their positions
         _ => collection(count, entries.iter().map(|(_, value)| &**value)),

@@ -12,7 +12,9 @@ use crate::engine::bind::Env;
 use crate::engine::error::CqlError;
 use crate::engine::prepare::partition_parts;
 use crate::engine::schema::Table;
-use crate::engine::storage::{Fragment, PartialResult, PartitionKey, Position, ReadCommand, ReadTarget, Row};
+use crate::engine::storage::{
+    Fragment, PartialResult, PartitionKey, Position, ReadCommand, ReadTarget, Row,
+};
 use crate::engine::value::{Bytes, SplitMix, encode_comparable, json_name, to_json};
 
 /// Rows asked for at once where the number of rows shown is not the number of rows read.
@@ -79,7 +81,8 @@ impl ReadRun {
         paging_state: Option<&[u8]>,
         env: &Env,
     ) -> Result<Self, CqlError> {
-        let sorts = !plan.plan.sort.is_empty() && matches!(&plan.source, Source::Partitions(keys) if keys.len() > 1);
+        let sorts = !plan.plan.sort.is_empty()
+            && matches!(&plan.source, Source::Partitions(keys) if keys.len() > 1);
         if sorts && page_size.is_some() && !plan.plan.selection.grouped {
             return Err(CqlError::invalid(
                 "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either \
@@ -88,7 +91,11 @@ impl ReadRun {
         }
         // results that are put together come in one page
         let whole = plan.plan.selection.grouped || sorts || plan.plan.table.is_view();
-        let page = if whole { None } else { page_size.filter(|size| *size > 0) };
+        let page = if whole {
+            None
+        } else {
+            page_size.filter(|size| *size > 0)
+        };
         let mut run = Self {
             env: *env,
             random: SplitMix::new(env.seed),
@@ -119,13 +126,18 @@ impl ReadRun {
             self.done = true;
             return;
         }
-        self.limit_left = self.limit_left.min(usize::try_from(state.limit_left).unwrap_or(usize::MAX));
+        self.limit_left = self
+            .limit_left
+            .min(usize::try_from(state.limit_left).unwrap_or(usize::MAX));
         let key = match &state.position {
             Position::AfterToken(_) => None,
             Position::AfterPartition(key) | Position::AfterRow(key, _) => Some(key.clone()),
         };
         if let Source::Partitions(keys) = &self.plan.source {
-            self.next_partition = keys.iter().position(|key| !state.position.covers_partition(key)).unwrap_or(keys.len());
+            self.next_partition = keys
+                .iter()
+                .position(|key| !state.position.covers_partition(key))
+                .unwrap_or(keys.len());
             // within a partition only if it is the one
             let same = key.is_some() && keys.get(self.next_partition) == key.as_ref();
             self.position = same.then(|| state.position.clone());
@@ -134,7 +146,11 @@ impl ReadRun {
             self.position = Some(state.position.clone());
         }
         if let Some(key) = key {
-            self.current = Some(Current { key, shown: state.shown_of_partition as usize, had_rows: true });
+            self.current = Some(Current {
+                key,
+                shown: state.shown_of_partition as usize,
+                had_rows: true,
+            });
         }
     }
 
@@ -158,14 +174,26 @@ impl ReadRun {
         let table = self.plan.plan.source.id;
         let target = match &self.plan.source {
             Source::Partitions(keys) => ReadTarget::Partition(keys[self.next_partition].clone()),
-            Source::Range(after, last) => ReadTarget::Range { after: *after, last: *last },
+            Source::Range(after, last) => ReadTarget::Range {
+                after: *after,
+                last: *last,
+            },
             // never asked: the run was done from the start
-            Source::Nothing => ReadTarget::Range { after: shardlane_routing::Token::MAX, last: shardlane_routing::Token::MAX },
+            Source::Nothing => ReadTarget::Range {
+                after: shardlane_routing::Token::MAX,
+                last: shardlane_routing::Token::MAX,
+            },
         };
-        let direct = self.plan.filters.is_empty() && !self.plan.plan.selection.grouped && !self.plan.plan.table.is_view();
+        let direct = self.plan.filters.is_empty()
+            && !self.plan.plan.selection.grouped
+            && !self.plan.plan.table.is_view();
         let wanted = self.page_left.min(self.limit_left);
         // one more tells whether there is a next page
-        let max_rows = if direct { wanted.saturating_add(1).min(MAX_ROWS_PER_COMMAND) } else { CHUNK_ROWS };
+        let max_rows = if direct {
+            wanted.saturating_add(1).min(MAX_ROWS_PER_COMMAND)
+        } else {
+            CHUNK_ROWS
+        };
         ReadCommand {
             table,
             target,
@@ -188,7 +216,9 @@ impl ReadRun {
     fn take(&mut self, result: PartialResult) -> Result<(), CqlError> {
         let PartialResult { fragments, end } = result;
         for fragment in &fragments {
-            let complete = end.as_ref().is_none_or(|end| end.covers_partition(&fragment.key));
+            let complete = end
+                .as_ref()
+                .is_none_or(|end| end.covers_partition(&fragment.key));
             if !self.show_fragment(fragment, complete)? {
                 self.done = true;
                 return Ok(());
@@ -200,7 +230,11 @@ impl ReadRun {
             (Some(end), current) => {
                 // nothing more is wanted of a partition that has shown its share
                 let sated = match (&end, current) {
-                    (Position::AfterRow(key, _), Some(current)) if *key == current.key && current.shown >= limit => Some(key.clone()),
+                    (Position::AfterRow(key, _), Some(current))
+                        if *key == current.key && current.shown >= limit =>
+                    {
+                        Some(key.clone())
+                    }
                     _ => None,
                 };
                 let is_single = matches!(self.plan.source, Source::Partitions(_));
@@ -234,8 +268,16 @@ impl ReadRun {
 
     /// Shows a fragment's rows; `false` when nothing more is wanted.
     fn show_fragment(&mut self, fragment: &Fragment, complete: bool) -> Result<bool, CqlError> {
-        if self.current.as_ref().is_none_or(|current| current.key != fragment.key) {
-            self.current = Some(Current { key: fragment.key.clone(), shown: 0, had_rows: false });
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.key != fragment.key)
+        {
+            self.current = Some(Current {
+                key: fragment.key.clone(),
+                shown: 0,
+                had_rows: false,
+            });
         }
         let plan = self.plan.plan.clone();
         let source = &*plan.source;
@@ -254,7 +296,11 @@ impl ReadRun {
         };
         let count = fragment.rows.len();
         for at in 0..count {
-            let (key, row) = &fragment.rows[if self.plan.plan.reversed { count - 1 - at } else { at }];
+            let (key, row) = &fragment.rows[if self.plan.plan.reversed {
+                count - 1 - at
+            } else {
+                at
+            }];
             if !row.is_live(now_s) {
                 continue;
             }
@@ -271,7 +317,10 @@ impl ReadRun {
             }
         }
         let static_only = complete
-            && self.current.as_ref().is_some_and(|current| !current.had_rows)
+            && self
+                .current
+                .as_ref()
+                .is_some_and(|current| !current.had_rows)
             && !plan.restrictions.restricts_rows()
             && fragment.static_row.is_live(now_s);
         if static_only {
@@ -285,13 +334,23 @@ impl ReadRun {
     /// Shows a row if it passes the filters; `false` when nothing more is wanted.
     fn offer(&mut self, row: &RowView<'_>, position: Position) -> Result<bool, CqlError> {
         if self.plan.plan.table.is_view() {
-            if self.plan.view_filters.iter().all(|filter| satisfies(filter, row, false)) {
+            if self
+                .plan
+                .view_filters
+                .iter()
+                .all(|filter| satisfies(filter, row, false))
+            {
                 let found = view::view_row(&self.plan.plan.table, &self.plan.plan.source, row);
                 self.view_rows.extend(found);
             }
             return Ok(true);
         }
-        if !self.plan.filters.iter().all(|filter| satisfies(filter, row, false)) {
+        if !self
+            .plan
+            .filters
+            .iter()
+            .all(|filter| satisfies(filter, row, false))
+        {
             return Ok(true);
         }
         if self.page_left == 0 {
@@ -313,8 +372,19 @@ impl ReadRun {
             (None, Some(position)) => (position.clone(), 0),
             (None, None) => return,
         };
-        let limit_left = if self.limit_left == usize::MAX { u64::MAX } else { self.limit_left as u64 };
-        self.paging_state = Some(PagingState { position, limit_left, shown_of_partition: shown as u64 }.encode());
+        let limit_left = if self.limit_left == usize::MAX {
+            u64::MAX
+        } else {
+            self.limit_left as u64
+        };
+        self.paging_state = Some(
+            PagingState {
+                position,
+                limit_left,
+                shown_of_partition: shown as u64,
+            }
+            .encode(),
+        );
     }
 
     /// Makes a row of the result, or adds to a group.
@@ -346,21 +416,36 @@ impl ReadRun {
 
     /// Rows of several partitions are sorted at the end, and only then limited.
     fn sorts(&self) -> bool {
-        !self.plan.plan.sort.is_empty() && matches!(&self.plan.source, Source::Partitions(keys) if keys.len() > 1)
+        !self.plan.plan.sort.is_empty()
+            && matches!(&self.plan.source, Source::Partitions(keys) if keys.len() > 1)
     }
 
     fn push(&mut self, row: Vec<Option<Bytes>>) {
         self.rows.push(row);
     }
 
-    fn evaluate(&mut self, row: &RowView<'_>, aggregates: &[Option<Bytes>]) -> Result<Vec<Option<Bytes>>, CqlError> {
-        let mut evaluation = Evaluation { now_us: self.env.now_us, random: &mut self.random, aggregates };
-        self.plan.items.iter().map(|item| evaluation.eval(item, row)).collect()
+    fn evaluate(
+        &mut self,
+        row: &RowView<'_>,
+        aggregates: &[Option<Bytes>],
+    ) -> Result<Vec<Option<Bytes>>, CqlError> {
+        let mut evaluation = Evaluation {
+            now_us: self.env.now_us,
+            random: &mut self.random,
+            aggregates,
+        };
+        self.plan
+            .items
+            .iter()
+            .map(|item| evaluation.eval(item, row))
+            .collect()
     }
 
     fn add_to_group(&mut self, row: &RowView<'_>) -> Result<(), CqlError> {
         let plan = self.plan.plan.clone();
-        let key: Vec<Option<Bytes>> = (0..plan.group_by.unwrap_or(0)).map(|at| row.value(at)).collect();
+        let key: Vec<Option<Bytes>> = (0..plan.group_by.unwrap_or(0))
+            .map(|at| row.value(at))
+            .collect();
         if self.group.as_ref().is_some_and(|group| group.key != key) {
             self.end_group()?;
             if self.limit_left == 0 {
@@ -369,7 +454,11 @@ impl ReadRun {
         }
         let mut values = Vec::with_capacity(self.plan.aggregates.len());
         for argument in &self.plan.aggregates {
-            let mut evaluation = Evaluation { now_us: self.env.now_us, random: &mut self.random, aggregates: &[] };
+            let mut evaluation = Evaluation {
+                now_us: self.env.now_us,
+                random: &mut self.random,
+                aggregates: &[],
+            };
             values.push(match argument {
                 Some(argument) => evaluation.eval(argument, row)?,
                 None => None,
@@ -378,7 +467,12 @@ impl ReadRun {
         let group = self.group.get_or_insert_with(|| Group {
             key,
             first: row.flatten(plan.table.columns.len()),
-            accumulators: plan.selection.aggregates().iter().map(Accumulator::new).collect(),
+            accumulators: plan
+                .selection
+                .aggregates()
+                .iter()
+                .map(Accumulator::new)
+                .collect(),
         });
         for (accumulator, value) in group.accumulators.iter_mut().zip(values) {
             accumulator.add(value);
@@ -390,7 +484,11 @@ impl ReadRun {
         let Some(group) = self.group.take() else {
             return Ok(());
         };
-        let aggregates: Vec<_> = group.accumulators.into_iter().map(Accumulator::finish).collect();
+        let aggregates: Vec<_> = group
+            .accumulators
+            .into_iter()
+            .map(Accumulator::finish)
+            .collect();
         let row = self.evaluate(&RowView::Flat(&group.first), &aggregates)?;
         self.push(row);
         if self.limit_left != usize::MAX {
@@ -407,22 +505,48 @@ impl ReadRun {
         if plan.selection.grouped {
             // without GROUP BY nothing makes a group of nothing
             if self.group.is_none() && plan.group_by.is_none() && self.limit_left > 0 {
-                let first = FlatRow { values: vec![None; plan.table.columns.len()], ..FlatRow::default() };
-                let accumulators = plan.selection.aggregates().iter().map(Accumulator::new).collect();
-                self.group = Some(Group { key: Vec::new(), first, accumulators });
+                let first = FlatRow {
+                    values: vec![None; plan.table.columns.len()],
+                    ..FlatRow::default()
+                };
+                let accumulators = plan
+                    .selection
+                    .aggregates()
+                    .iter()
+                    .map(Accumulator::new)
+                    .collect();
+                self.group = Some(Group {
+                    key: Vec::new(),
+                    first,
+                    accumulators,
+                });
             }
             self.end_group()?;
         }
         let mut rows = std::mem::take(&mut self.rows);
         if self.sorts() {
-            let mut order: Vec<_> = std::mem::take(&mut self.sort_keys).into_iter().zip(rows).collect();
+            let mut order: Vec<_> = std::mem::take(&mut self.sort_keys)
+                .into_iter()
+                .zip(rows)
+                .collect();
             order.sort_by(|a, b| a.0.cmp(&b.0));
-            rows = order.into_iter().map(|(_, row)| row).take(self.limit_left).collect();
+            rows = order
+                .into_iter()
+                .map(|(_, row)| row)
+                .take(self.limit_left)
+                .collect();
         }
         if plan.json {
-            rows = rows.iter().map(|row| vec![Some(json_row(&plan, row))]).collect();
+            rows = rows
+                .iter()
+                .map(|row| vec![Some(json_row(&plan, row))])
+                .collect();
         }
-        Ok(RowsOut { columns: plan.columns.clone(), rows, paging_state: self.paging_state.take() })
+        Ok(RowsOut {
+            columns: plan.columns.clone(),
+            rows,
+            paging_state: self.paging_state.take(),
+        })
     }
 
     fn finish_view(&mut self) -> Result<(), CqlError> {
@@ -433,7 +557,13 @@ impl ReadRun {
         let mut partition: Option<Vec<Option<Bytes>>> = None;
         for row in &rows {
             let view = RowView::Flat(row);
-            if self.limit_left == 0 || !self.plan.filters.iter().all(|filter| satisfies(filter, &view, false)) {
+            if self.limit_left == 0
+                || !self
+                    .plan
+                    .filters
+                    .iter()
+                    .all(|filter| satisfies(filter, &view, false))
+            {
                 continue;
             }
             let key = &row.values[..plan.table.partition_key_len];
@@ -457,7 +587,13 @@ fn json_row(plan: &crate::engine::prepare::SelectPlan, row: &[Option<Bytes>]) ->
         .items
         .iter()
         .zip(row)
-        .map(|(item, value)| format!("{}: {}", json_name(&item.name), to_json(&item.ty, value.as_deref())))
+        .map(|(item, value)| {
+            format!(
+                "{}: {}",
+                json_name(&item.name),
+                to_json(&item.ty, value.as_deref())
+            )
+        })
         .collect();
     format!("{{{}}}", parts.join(", ")).into_bytes().into()
 }

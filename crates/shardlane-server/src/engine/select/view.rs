@@ -10,18 +10,31 @@ pub(super) fn view_row(view: &Table, base: &Table, row: &RowView<'_>) -> Option<
     let mut values: Vec<Option<Bytes>> = Vec::with_capacity(view.columns.len());
     let mut stamps = Vec::with_capacity(view.columns.len());
     for column in &view.columns {
-        let at = base.columns.iter().position(|other| other.name == column.name);
+        let at = base
+            .columns
+            .iter()
+            .position(|other| other.name == column.name);
         values.push(match at {
             Some(at) => row.value(at),
             // an index's view holds the token of the base row
-            None => row.token().map(|token| Bytes::from(&token.0.to_be_bytes()[..])),
+            None => row
+                .token()
+                .map(|token| Bytes::from(&token.0.to_be_bytes()[..])),
         });
         stamps.push(at.and_then(|at| row.stamp(at)));
     }
-    if values[..view.partition_key_len + view.clustering_len].iter().any(Option::is_none) {
+    if values[..view.partition_key_len + view.clustering_len]
+        .iter()
+        .any(Option::is_none)
+    {
         return None;
     }
-    let mut out = FlatRow { values, stamps, token: None, now_s: row.now_s() };
+    let mut out = FlatRow {
+        values,
+        stamps,
+        token: None,
+        now_s: row.now_s(),
+    };
     out.token = out.token_of(view.partition_key_len);
     Some(out)
 }
@@ -33,13 +46,26 @@ pub(super) fn sort(view: &Table, rows: &mut [FlatRow], reversed: bool) {
 
 fn place(view: &Table, row: &FlatRow, reversed: bool) -> (Option<Token>, Vec<u8>) {
     let mut order = Vec::new();
-    for (column, value) in view.columns.iter().zip(&row.values).take(view.partition_key_len + view.clustering_len) {
-        let descending = column.descending != (reversed && !is_partition(view, column.position, &column.name));
-        encode_comparable(&column.ty, value.as_deref().unwrap_or_default(), descending, &mut order);
+    for (column, value) in view
+        .columns
+        .iter()
+        .zip(&row.values)
+        .take(view.partition_key_len + view.clustering_len)
+    {
+        let descending =
+            column.descending != (reversed && !is_partition(view, column.position, &column.name));
+        encode_comparable(
+            &column.ty,
+            value.as_deref().unwrap_or_default(),
+            descending,
+            &mut order,
+        );
     }
     (row.token, order)
 }
 
 fn is_partition(view: &Table, position: usize, name: &str) -> bool {
-    view.partition_key().get(position).is_some_and(|column| *column.name == *name)
+    view.partition_key()
+        .get(position)
+        .is_some_and(|column| *column.name == *name)
 }

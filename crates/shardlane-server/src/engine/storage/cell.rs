@@ -33,12 +33,18 @@ pub struct Cell {
 impl Cell {
     /// A live cell.
     pub fn live(timestamp: i64, value: impl Into<Arc<[u8]>>, expiry: Option<Expiry>) -> Self {
-        Self { timestamp, value: CellValue::Live(value.into(), expiry) }
+        Self {
+            timestamp,
+            value: CellValue::Live(value.into(), expiry),
+        }
     }
 
     /// A tombstone.
     pub fn dead(timestamp: i64) -> Self {
-        Self { timestamp, value: CellValue::Dead }
+        Self {
+            timestamp,
+            value: CellValue::Dead,
+        }
     }
 
     /// The value and its expiry, if the cell is live at `now_s`.
@@ -88,7 +94,9 @@ impl MultiCell {
                 std::collections::btree_map::Entry::Vacant(slot) => {
                     slot.insert(cell);
                 }
-                std::collections::btree_map::Entry::Occupied(mut slot) => slot.get_mut().merge(cell),
+                std::collections::btree_map::Entry::Occupied(mut slot) => {
+                    slot.get_mut().merge(cell)
+                }
             }
         }
         if let Some(deleted_at) = self.deleted_at {
@@ -126,18 +134,30 @@ pub struct CounterCell {
 impl CounterCell {
     /// The counter's value.
     pub fn total(&self) -> i64 {
-        self.shards.iter().fold(0, |sum, shard| sum.wrapping_add(shard.value))
+        self.shards
+            .iter()
+            .fold(0, |sum, shard| sum.wrapping_add(shard.value))
     }
 
     /// Adds `delta` to the part of `replica`.
     pub fn add(&mut self, replica: [u8; 16], delta: i64, timestamp: i64) {
         self.timestamp = self.timestamp.max(timestamp);
-        match self.shards.binary_search_by(|shard| shard.replica.cmp(&replica)) {
+        match self
+            .shards
+            .binary_search_by(|shard| shard.replica.cmp(&replica))
+        {
             Ok(at) => {
                 self.shards[at].clock += 1;
                 self.shards[at].value = self.shards[at].value.wrapping_add(delta);
             }
-            Err(at) => self.shards.insert(at, CounterShard { replica, clock: 1, value: delta }),
+            Err(at) => self.shards.insert(
+                at,
+                CounterShard {
+                    replica,
+                    clock: 1,
+                    value: delta,
+                },
+            ),
         }
     }
 
@@ -146,7 +166,10 @@ impl CounterCell {
         self.timestamp = self.timestamp.max(other.timestamp);
         self.deleted_at = self.deleted_at.max(other.deleted_at);
         for theirs in &other.shards {
-            match self.shards.binary_search_by(|shard| shard.replica.cmp(&theirs.replica)) {
+            match self
+                .shards
+                .binary_search_by(|shard| shard.replica.cmp(&theirs.replica))
+            {
                 Ok(at) => {
                     let ours = &mut self.shards[at];
                     if (theirs.clock, theirs.value) > (ours.clock, ours.value) {

@@ -196,18 +196,20 @@ impl Position {
             AfterPartition(key) | AfterRow(key, _) => (key.token, Some(key.bytes.clone())),
         };
         let ((left_token, left_key), (right_token, right_key)) = (key(self), key(other));
-        left_token.cmp(&right_token).then_with(|| match (left_key, right_key) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(_), None) => Ordering::Less,
-            (Some(left), Some(right)) => left.cmp(&right).then_with(|| match (self, other) {
-                (AfterRow(_, left), AfterRow(_, right)) if reversed => right.cmp(left),
-                (AfterRow(_, left), AfterRow(_, right)) => left.cmp(right),
-                (AfterRow(..), _) => Ordering::Less,
-                (_, AfterRow(..)) => Ordering::Greater,
-                _ => Ordering::Equal,
-            }),
-        })
+        left_token
+            .cmp(&right_token)
+            .then_with(|| match (left_key, right_key) {
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some(left), Some(right)) => left.cmp(&right).then_with(|| match (self, other) {
+                    (AfterRow(_, left), AfterRow(_, right)) if reversed => right.cmp(left),
+                    (AfterRow(_, left), AfterRow(_, right)) => left.cmp(right),
+                    (AfterRow(..), _) => Ordering::Less,
+                    (_, AfterRow(..)) => Ordering::Greater,
+                    _ => Ordering::Equal,
+                }),
+            })
     }
 
     /// Whether the scan has passed all of the partition `key`.
@@ -223,7 +225,11 @@ impl Position {
     pub fn covers_row(&self, key: &PartitionKey, order: &[u8], reversed: bool) -> bool {
         match self {
             Self::AfterRow(at, last) if at == key => {
-                if reversed { order >= &**last } else { order <= &**last }
+                if reversed {
+                    order >= &**last
+                } else {
+                    order <= &**last
+                }
             }
             _ => self.covers_partition(key),
         }

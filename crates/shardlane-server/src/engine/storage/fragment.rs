@@ -85,7 +85,13 @@ pub struct Fragment {
 impl Fragment {
     /// Nothing of the partition `key`.
     pub fn new(key: PartitionKey) -> Self {
-        Self { key, deleted_at: None, ranges: Vec::new(), static_row: Row::default(), rows: Vec::new() }
+        Self {
+            key,
+            deleted_at: None,
+            ranges: Vec::new(),
+            static_row: Row::default(),
+            rows: Vec::new(),
+        }
     }
 
     /// Finds or inserts the row at `key`.
@@ -126,7 +132,10 @@ impl Fragment {
         }
         let (deleted_at, ranges) = (self.deleted_at, &self.ranges);
         self.rows.retain_mut(|(key, row)| {
-            let covering = ranges.iter().filter(|range| range.covers(&key.order)).map(|range| range.timestamp);
+            let covering = ranges
+                .iter()
+                .filter(|range| range.covers(&key.order))
+                .map(|range| range.timestamp);
             if let Some(timestamp) = covering.chain(deleted_at).max() {
                 row.delete_up_to(timestamp);
                 forget_older(row, timestamp);
@@ -137,7 +146,10 @@ impl Fragment {
 
     /// Nothing is recorded.
     pub fn is_empty(&self) -> bool {
-        self.deleted_at.is_none() && self.ranges.is_empty() && self.static_row.is_empty() && self.rows.is_empty()
+        self.deleted_at.is_none()
+            && self.ranges.is_empty()
+            && self.static_row.is_empty()
+            && self.rows.is_empty()
     }
 }
 
@@ -148,7 +160,10 @@ fn forget_older(row: &mut Row, timestamp: i64) {
     }
 }
 
-fn merge_sorted(left: Vec<(ClusteringKey, Row)>, right: Vec<(ClusteringKey, Row)>) -> Vec<(ClusteringKey, Row)> {
+fn merge_sorted(
+    left: Vec<(ClusteringKey, Row)>,
+    right: Vec<(ClusteringKey, Row)>,
+) -> Vec<(ClusteringKey, Row)> {
     if left.is_empty() {
         return right;
     }

@@ -13,7 +13,10 @@ pub fn merge(command: &ReadCommand, mut parts: Vec<PartialResult>) -> PartialRes
     }
     let mut end: Option<Position> = None;
     for position in parts.iter().filter_map(|part| part.end.as_ref()) {
-        if end.as_ref().is_none_or(|end| position.compare(end, command.reversed).is_lt()) {
+        if end
+            .as_ref()
+            .is_none_or(|end| position.compare(end, command.reversed).is_lt())
+        {
             end = Some(position.clone());
         }
     }
@@ -49,6 +52,8 @@ fn cut(fragment: &mut Fragment, end: &Position, reversed: bool) {
         && *at == fragment.key
     {
         let key = fragment.key.clone();
-        fragment.rows.retain(|(row, _)| end.covers_row(&key, &row.order, reversed));
+        fragment
+            .rows
+            .retain(|(row, _)| end.covers_row(&key, &row.order, reversed));
     }
 }

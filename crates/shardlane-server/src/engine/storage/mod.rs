@@ -10,7 +10,10 @@ mod row;
 mod store;
 
 pub use cell::{Cell, CellValue, ColumnData, CounterCell, CounterShard, Expiry, MultiCell};
-pub use command::{CounterUpdate, CounterRowUpdate, Mutation, PartialResult, Position, ReadCommand, ReadTarget, Slice};
+pub use command::{
+    CounterRowUpdate, CounterUpdate, Mutation, PartialResult, Position, ReadCommand, ReadTarget,
+    Slice,
+};
 pub use fragment::{ClusteringKey, Fragment, PartitionKey, RangeTombstone};
 pub use merge::merge;
 pub use partition::Partition;

@@ -1,6 +1,7 @@
 //! A stored partition.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -32,38 +33,60 @@ impl Partition {
             self.ranges.retain(|range| range.timestamp > deleted_at);
         }
         self.static_row.merge(change.static_row);
-        for (key, row) in change.rows {
-            match self.rows.entry(key.order) {
-                std::collections::btree_map::Entry::Vacant(slot) => {
-                    slot.insert((key.values, row));
-                }
-                std::collections::btree_map::Entry::Occupied(mut slot) => slot.get_mut().1.merge(row),
+        if self.deleted_at.is_none() && self.ranges.is_empty() {
+            for (key, row) in change.rows {
+                self.put(key, row);
+            }
+            return;
+        }
+        for (key, mut row) in change.rows {
+            self.cover(&key.order, &mut row);
+            if !row.is_empty() {
+                self.put(key, row);
             }
         }
-        if deletes || self.deleted_at.is_some() || !self.ranges.is_empty() {
+        self.cover_static();
+        if deletes {
             self.settle();
         }
     }
 
-    /// Makes deletions felt.
-    fn settle(&mut self) {
-        if let Some(deleted_at) = self.deleted_at {
-            self.static_row.delete_up_to(deleted_at);
-            if self.static_row.deleted_at.is_some_and(|at| at <= deleted_at) {
-                self.static_row.deleted_at = None;
+    fn put(&mut self, key: ClusteringKey, row: Row) {
+        match self.rows.entry(key.order) {
+            Entry::Vacant(slot) => {
+                slot.insert((key.values, row));
             }
+            Entry::Occupied(mut slot) => slot.get_mut().1.merge(row),
         }
-        let (deleted_at, ranges) = (self.deleted_at, &self.ranges);
-        self.rows.retain(|order, (_, row)| {
-            let covering = ranges.iter().filter(|range| range.covers(order)).map(|range| range.timestamp);
-            if let Some(timestamp) = covering.chain(deleted_at).max() {
-                row.delete_up_to(timestamp);
-                if row.deleted_at.is_some_and(|at| at <= timestamp) {
-                    row.deleted_at = None;
-                }
-            }
+    }
+
+    /// Makes deletions felt by the static row.
+    fn cover_static(&mut self) {
+        if let Some(deleted_at) = self.deleted_at {
+            cover(&mut self.static_row, deleted_at);
+        }
+    }
+
+    /// Makes deletions felt by a row.
+    fn cover(&self, order: &[u8], row: &mut Row) {
+        let covering = self
+            .ranges
+            .iter()
+            .filter(|range| range.covers(order))
+            .map(|range| range.timestamp);
+        if let Some(timestamp) = covering.chain(self.deleted_at).max() {
+            cover(row, timestamp);
+        }
+    }
+
+    /// Makes deletions felt by all rows.
+    fn settle(&mut self) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.retain(|order, (_, row)| {
+            self.cover(order, row);
             !row.is_empty()
         });
+        self.rows = rows;
     }
 
     /// The static row.
@@ -78,7 +101,10 @@ impl Partition {
 
     /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
-        self.deleted_at.is_none() && self.ranges.is_empty() && self.static_row.is_empty() && self.rows.is_empty()
+        self.deleted_at.is_none()
+            && self.ranges.is_empty()
+            && self.static_row.is_empty()
+            && self.rows.is_empty()
     }
 
     /// A counter's state, for the leader of an update.
@@ -107,7 +133,10 @@ impl Partition {
             Some(Position::AfterRow(at, order)) if at == key => Some(order),
             _ => None,
         };
-        let whole = [Slice { start: Arc::from([]), end: None }];
+        let whole = [Slice {
+            start: Arc::from([]),
+            end: None,
+        }];
         let slices = command.slices.as_deref().unwrap_or(&whole);
         let mut stopped = None;
         if command.reversed {
@@ -152,6 +181,14 @@ impl Partition {
     }
 }
 
+/// A deletion at `timestamp` lies over the row.
+fn cover(row: &mut Row, timestamp: i64) {
+    row.delete_up_to(timestamp);
+    if row.deleted_at.is_some_and(|at| at <= timestamp) {
+        row.deleted_at = None;
+    }
+}
+
 fn bounds(slice: &Slice) -> (Bound<&[u8]>, Bound<&[u8]>) {
     let end = match &slice.end {
         // an empty range must not have its bounds the wrong way round
@@ -173,10 +210,18 @@ fn take(
     if row.is_live(now_s) {
         *budget -= 1;
     }
-    out.rows.push((ClusteringKey { order: order.clone(), values: values.clone() }, row.clone()));
+    out.rows.push((
+        ClusteringKey {
+            order: order.clone(),
+            values: values.clone(),
+        },
+        row.clone(),
+    ));
 }
 
 /// Where a read stands that has just pushed its last row; nothing read is no position.
 fn last_position(key: &PartitionKey, out: &Fragment) -> Option<Position> {
-    out.rows.last().map(|(last, _)| Position::AfterRow(key.clone(), last.order.clone()))
+    out.rows
+        .last()
+        .map(|(last, _)| Position::AfterRow(key.clone(), last.order.clone()))
 }

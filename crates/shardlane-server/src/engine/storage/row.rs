@@ -32,7 +32,10 @@ pub struct Row {
 impl Row {
     /// The data of a column.
     pub fn get(&self, id: u32) -> Option<&ColumnData> {
-        self.columns.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| &self.columns[at].1)
+        self.columns
+            .binary_search_by_key(&id, |(id, _)| *id)
+            .ok()
+            .map(|at| &self.columns[at].1)
     }
 
     /// Merges `data` into column `id`.
@@ -65,15 +68,20 @@ impl Row {
 
     /// Drops what was written at or before `timestamp`, but keeps the row's own deletion mark.
     pub fn delete_up_to(&mut self, timestamp: i64) {
-        if self.marker.is_some_and(|marker| marker.timestamp <= timestamp) {
+        if self
+            .marker
+            .is_some_and(|marker| marker.timestamp <= timestamp)
+        {
             self.marker = None;
         }
-        self.columns.retain_mut(|(_, data)| !data.delete_up_to(timestamp));
+        self.columns
+            .retain_mut(|(_, data)| !data.delete_up_to(timestamp));
     }
 
     /// Whether the row exists at `now_s`: its marker or any column is live.
     pub fn is_live(&self, now_s: i64) -> bool {
-        self.marker.is_some_and(|marker| marker.expiry.is_none_or(|expiry| expiry.at_s > now_s))
+        self.marker
+            .is_some_and(|marker| marker.expiry.is_none_or(|expiry| expiry.at_s > now_s))
             || self.columns.iter().any(|(_, data)| data.is_live(now_s))
     }
 

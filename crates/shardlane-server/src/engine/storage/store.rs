@@ -23,7 +23,9 @@ pub struct Store {
 impl Store {
     /// No data.
     pub const fn new() -> Self {
-        Self { tables: BTreeMap::new() }
+        Self {
+            tables: BTreeMap::new(),
+        }
     }
 
     /// Merges a change in. Order and repetition do not matter.
@@ -41,7 +43,10 @@ impl Store {
 
     /// Adds to counters as the leader `replica` (its host id), and returns the new state for the other replicas.
     pub fn apply_counter(&mut self, update: &CounterUpdate, replica: [u8; 16]) -> Mutation {
-        let stored = self.tables.get(&update.table).and_then(|partitions| partitions.get(&update.key));
+        let stored = self
+            .tables
+            .get(&update.table)
+            .and_then(|partitions| partitions.get(&update.key));
         let mut fragment = Fragment::new(update.key.clone());
         for row in &update.rows {
             let order = row.clustering.as_ref().map(|key| &*key.order);
@@ -58,7 +63,10 @@ impl Store {
                 target.put(*id, ColumnData::Counter(counter));
             }
         }
-        let mutation = Mutation { table: update.table, fragment };
+        let mutation = Mutation {
+            table: update.table,
+            fragment,
+        };
         self.apply(mutation.clone());
         mutation
     }
@@ -83,7 +91,10 @@ impl Store {
             ReadTarget::Range { .. } => {
                 for (key, partition) in scan(partitions, command) {
                     if budget == 0 {
-                        out.end = out.fragments.last().map(|last: &Fragment| Position::AfterPartition(last.key.clone()));
+                        out.end = out
+                            .fragments
+                            .last()
+                            .map(|last: &Fragment| Position::AfterPartition(last.key.clone()));
                         return out;
                     }
                     let (fragment, stopped) = partition.read(key, command, now_s, &mut budget);
@@ -106,7 +117,8 @@ impl Store {
 
     /// Forgets the data of tables that `schema` does not have.
     pub fn retain_tables(&mut self, schema: &Schema) {
-        self.tables.retain(|id, _| schema.table_by_id(*id).is_some());
+        self.tables
+            .retain(|id, _| schema.table_by_id(*id).is_some());
     }
 
     /// How many partitions a table has here.
@@ -118,7 +130,11 @@ impl Store {
     pub fn export(&self, table: TableId, after: Token, last: Token) -> Vec<Mutation> {
         let command = ReadCommand::scan(table, after, last, usize::MAX);
         let result = self.read(&command, i64::MIN);
-        result.fragments.into_iter().map(|fragment| Mutation { table, fragment }).collect()
+        result
+            .fragments
+            .into_iter()
+            .map(|fragment| Mutation { table, fragment })
+            .collect()
     }
 
     /// Forgets a table's partitions with a token in `(after, last]`.
@@ -135,9 +151,15 @@ impl Store {
 }
 
 /// The partitions of a scan, from where it resumes.
-fn scan<'a>(partitions: &'a TableData, command: &ReadCommand) -> Range<'a, PartitionKey, Partition> {
+fn scan<'a>(
+    partitions: &'a TableData,
+    command: &ReadCommand,
+) -> Range<'a, PartitionKey, Partition> {
     let (after, last) = command.token_range();
-    let behind = |token: Token| PartitionKey { token: Token(token.0.saturating_add(1)), bytes: [].into() };
+    let behind = |token: Token| PartitionKey {
+        token: Token(token.0.saturating_add(1)),
+        bytes: [].into(),
+    };
     let start = match &command.resume {
         // keys are never empty but in theory; with i64::MAX there is nothing behind
         Some(Position::AfterPartition(key)) => Bound::Excluded(key.clone()),
@@ -145,13 +167,20 @@ fn scan<'a>(partitions: &'a TableData, command: &ReadCommand) -> Range<'a, Parti
         Some(Position::AfterToken(token)) if *token > after => Bound::Included(behind(*token)),
         _ => Bound::Included(behind(after)),
     };
-    let end = if last == Token::MAX { Bound::Unbounded } else { Bound::Excluded(behind(last)) };
+    let end = if last == Token::MAX {
+        Bound::Unbounded
+    } else {
+        Bound::Excluded(behind(last))
+    };
     let empty = match (&start, &end) {
         (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
         _ => false,
     } || after == Token::MAX;
     if empty {
-        let nowhere = PartitionKey { token: Token::MAX, bytes: [].into() };
+        let nowhere = PartitionKey {
+            token: Token::MAX,
+            bytes: [].into(),
+        };
         return partitions.range((Bound::Included(nowhere.clone()), Bound::Excluded(nowhere)));
     }
     partitions.range((start, end))
@@ -161,6 +190,9 @@ fn scan<'a>(partitions: &'a TableData, command: &ReadCommand) -> Range<'a, Parti
 impl ClusteringKey {
     /// No columns.
     pub fn empty() -> Self {
-        Self { order: [].into(), values: [].into() }
+        Self {
+            order: [].into(),
+            values: [].into(),
+        }
     }
 }

@@ -6,7 +6,9 @@ use shardlane_wire::CqlType;
 
 use crate::engine::prepare::{clustering_key, partition_key};
 use crate::engine::schema::{ColumnKind, Table};
-use crate::engine::storage::{Cell, ClusteringKey, ColumnData, Fragment, Marker, MultiCell, Mutation, Store};
+use crate::engine::storage::{
+    Cell, ClusteringKey, ColumnData, Fragment, Marker, MultiCell, Mutation, Store,
+};
 use crate::engine::value::{Bytes, collection, inet_bytes, map_entries, read_values};
 
 /// Collects rows of one table.
@@ -20,7 +22,10 @@ const TIMESTAMP: i64 = 0;
 
 impl<'a> TableBuilder<'a> {
     pub(super) const fn new(table: &'a Table) -> Self {
-        Self { table, store: Store::new() }
+        Self {
+            table,
+            store: Store::new(),
+        }
     }
 
     /// The table's name.
@@ -34,20 +39,44 @@ impl<'a> TableBuilder<'a> {
 
     /// Adds a row. Columns that the table does not have are left out; a row without its whole key is none.
     pub(super) fn row(&mut self, values: &[(&str, Value)]) {
-        let find = |name: &str| values.iter().find(|(given, _)| *given == name).and_then(|(_, value)| value.0.clone());
-        let parts: Option<Vec<Bytes>> = self.table.partition_key().iter().map(|column| find(&column.name)).collect();
-        let clustering: Option<Vec<Bytes>> = self.table.clustering().iter().map(|column| find(&column.name)).collect();
-        let (Some(parts), Some(clustering)) = (parts, clustering) else { return };
-        let Ok(key) = partition_key(self.table, &parts) else { return };
+        let find = |name: &str| {
+            values
+                .iter()
+                .find(|(given, _)| *given == name)
+                .and_then(|(_, value)| value.0.clone())
+        };
+        let parts: Option<Vec<Bytes>> = self
+            .table
+            .partition_key()
+            .iter()
+            .map(|column| find(&column.name))
+            .collect();
+        let clustering: Option<Vec<Bytes>> = self
+            .table
+            .clustering()
+            .iter()
+            .map(|column| find(&column.name))
+            .collect();
+        let (Some(parts), Some(clustering)) = (parts, clustering) else {
+            return;
+        };
+        let Ok(key) = partition_key(self.table, &parts) else {
+            return;
+        };
         let mut fragment = Fragment::new(key);
         let place = if clustering.is_empty() {
             ClusteringKey::empty()
         } else {
             clustering_key(self.table.clustering(), &clustering)
         };
-        fragment.row_mut(place.clone()).marker = Some(Marker { timestamp: TIMESTAMP, expiry: None });
+        fragment.row_mut(place.clone()).marker = Some(Marker {
+            timestamp: TIMESTAMP,
+            expiry: None,
+        });
         for column in self.table.value_columns() {
-            let Some(value) = find(&column.name) else { continue };
+            let Some(value) = find(&column.name) else {
+                continue;
+            };
             let data = if column.multi_cell {
                 ColumnData::Multi(cells(&column.ty, &value))
             } else {
@@ -58,18 +87,29 @@ impl<'a> TableBuilder<'a> {
                 _ => fragment.row_mut(place.clone()).put(column.id, data),
             }
         }
-        self.store.apply(Mutation { table: self.table.id, fragment });
+        self.store.apply(Mutation {
+            table: self.table.id,
+            fragment,
+        });
     }
 }
 
 fn cells(ty: &CqlType, bytes: &[u8]) -> MultiCell {
     let mut multi = MultiCell::default();
     let mut put = |key: &[u8], value: &[u8]| {
-        multi.cells.insert(key.into(), Cell::live(TIMESTAMP, value, None));
+        multi
+            .cells
+            .insert(key.into(), Cell::live(TIMESTAMP, value, None));
     };
     match ty {
-        CqlType::Map(_) => map_entries(bytes).unwrap_or_default().into_iter().for_each(|(key, value)| put(key, value)),
-        _ => read_values(bytes, 1).unwrap_or_default().into_iter().for_each(|value| put(value, &[])),
+        CqlType::Map(_) => map_entries(bytes)
+            .unwrap_or_default()
+            .into_iter()
+            .for_each(|(key, value)| put(key, value)),
+        _ => read_values(bytes, 1)
+            .unwrap_or_default()
+            .into_iter()
+            .for_each(|value| put(value, &[])),
     }
     multi
 }
@@ -87,13 +127,20 @@ impl Value {
 
     pub(super) fn strings<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Self {
         let items: Vec<T> = items.into_iter().collect();
-        Self::bytes(collection(items.len(), items.iter().map(|item| item.as_ref().as_bytes())))
+        Self::bytes(collection(
+            items.len(),
+            items.iter().map(|item| item.as_ref().as_bytes()),
+        ))
     }
 
-    pub(super) fn map<K: AsRef<str>, V: AsRef<str>>(entries: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub(super) fn map<K: AsRef<str>, V: AsRef<str>>(
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let mut entries: Vec<(K, V)> = entries.into_iter().collect();
         entries.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
-        let flat = entries.iter().flat_map(|(k, v)| [k.as_ref().as_bytes(), v.as_ref().as_bytes()]);
+        let flat = entries
+            .iter()
+            .flat_map(|(k, v)| [k.as_ref().as_bytes(), v.as_ref().as_bytes()]);
         Self::bytes(collection(entries.len(), flat))
     }
 }

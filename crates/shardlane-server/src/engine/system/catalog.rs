@@ -21,7 +21,12 @@ const KEYSPACES: [(&str, &str, Option<&str>, bool); 6] = [
     ("system_auth", "SimpleStrategy", Some("1"), true),
     ("system_traces", "SimpleStrategy", Some("2"), false),
     ("system_distributed", "SimpleStrategy", Some("3"), false),
-    ("system_distributed_everywhere", "EverywhereStrategy", None, false),
+    (
+        "system_distributed_everywhere",
+        "EverywhereStrategy",
+        None,
+        false,
+    ),
 ];
 
 /// Tables that Apache Cassandra does not have.
@@ -31,30 +36,46 @@ fn is_scylla_only(keyspace: &str, table: &str) -> bool {
         || (keyspace == "system"
             && matches!(
                 table,
-                "tablets" | "token_ring" | "versions" | "topology" | "topology_requests" | "cluster_status" | "config"
+                "tablets"
+                    | "token_ring"
+                    | "versions"
+                    | "topology"
+                    | "topology_requests"
+                    | "cluster_status"
+                    | "config"
             ))
 }
 
 /// The keyspaces of the server itself.
 pub(crate) fn system_keyspaces(flavour: Flavour) -> Vec<Keyspace> {
-    let mut keyspaces: Vec<Keyspace> = KEYSPACES.iter().map(|(name, class, factor, _)| empty(name, class, *factor)).collect();
+    let mut keyspaces: Vec<Keyspace> = KEYSPACES
+        .iter()
+        .map(|(name, class, factor, _)| empty(name, class, *factor))
+        .collect();
     for line in TABLES.lines().filter(|line| !line.is_empty()) {
         let parsed = parse(line);
-        let Ok(Statement::Ddl(DdlStatement::CreateTable(statement))) = parsed.map(|parsed| parsed.statement) else {
+        let Ok(Statement::Ddl(DdlStatement::CreateTable(statement))) =
+            parsed.map(|parsed| parsed.statement)
+        else {
             unreachable!("the catalog is tested to parse: {line}");
         };
         let name = statement.table.keyspace.as_deref().unwrap_or_default();
         if flavour == Flavour::Cassandra && is_scylla_only(name, &statement.table.name) {
             continue;
         }
-        let Some(at) = KEYSPACES.iter().position(|(keyspace, ..)| *keyspace == name) else {
+        let Some(at) = KEYSPACES
+            .iter()
+            .position(|(keyspace, ..)| *keyspace == name)
+        else {
             unreachable!("the catalog is tested to name known keyspaces: {line}");
         };
         let id = legacy_id(name, &statement.table.name);
         match build_table(&keyspaces[at], &statement, id) {
             Ok(mut table) => {
                 table.is_virtual = KEYSPACES[at].3;
-                keyspaces[at].tables.insert(table.name.clone(), Arc::new(table));
+                keyspaces[at]
+                    .tables
+                    .insert(table.name.clone(), Arc::new(table));
             }
             Err(error) => unreachable!("the catalog is tested to be valid: {error}: {line}"),
         }
@@ -67,7 +88,10 @@ pub(crate) fn system_keyspaces(flavour: Flavour) -> Vec<Keyspace> {
 
 fn empty(name: &str, class: &str, factor: Option<&str>) -> Keyspace {
     let mut replication = BTreeMap::new();
-    replication.insert("class".to_owned(), format!("org.apache.cassandra.locator.{class}"));
+    replication.insert(
+        "class".to_owned(),
+        format!("org.apache.cassandra.locator.{class}"),
+    );
     if let Some(factor) = factor {
         replication.insert("replication_factor".to_owned(), factor.to_owned());
     }
@@ -108,7 +132,10 @@ mod tests {
             let system = keyspaces.iter().find(|k| &*k.name == "system").unwrap();
             let local = &system.tables["local"];
             assert_eq!(local.id.to_string(), "7ad54392-bcdd-35a6-8417-4e047860b377");
-            assert_eq!(system.tables.contains_key("tablets"), flavour == Flavour::Scylla);
+            assert_eq!(
+                system.tables.contains_key("tablets"),
+                flavour == Flavour::Scylla
+            );
             assert!(!system.tables.contains_key("peers_v2"));
         }
     }

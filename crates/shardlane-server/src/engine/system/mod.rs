@@ -14,7 +14,12 @@ use super::schema::Schema;
 use super::storage::{PartialResult, ReadCommand};
 
 /// Answers a command on a table for which [`Table::is_virtual`](super::Table) is set.
-pub fn read_virtual(schema: &Schema, topology: &Topology, command: &ReadCommand, now_us: i64) -> PartialResult {
+pub fn read_virtual(
+    schema: &Schema,
+    topology: &Topology,
+    command: &ReadCommand,
+    now_us: i64,
+) -> PartialResult {
     let Some(table) = schema.table_by_id(command.table) else {
         return PartialResult::default();
     };

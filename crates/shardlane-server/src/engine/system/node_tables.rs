@@ -25,7 +25,10 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topol
         "built_views" => {
             for keyspace in schema.keyspaces() {
                 for view in keyspace.views.keys() {
-                    out.row(&[("keyspace_name", (&*keyspace.name).into()), ("view_name", (&**view).into())]);
+                    out.row(&[
+                        ("keyspace_name", (&*keyspace.name).into()),
+                        ("view_name", (&**view).into()),
+                    ]);
                 }
             }
         }
@@ -42,7 +45,11 @@ fn tokens(node: &NodeInfo) -> Value {
 
 fn local(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
     let node = &topology.local;
-    let native = if topology.flavour == Flavour::Scylla { "4" } else { "5" };
+    let native = if topology.flavour == Flavour::Scylla {
+        "4"
+    } else {
+        "5"
+    };
     out.row(&[
         ("key", "local".into()),
         ("bootstrapped", "COMPLETED".into()),
@@ -58,7 +65,12 @@ fn local(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
         ("rack", node.rack.as_str().into()),
         ("release_version", topology.flavour.release_version().into()),
         ("rpc_address", node.address.into()),
-        ("schema_version", node.schema_version.unwrap_or_else(|| schema.version()).into()),
+        (
+            "schema_version",
+            node.schema_version
+                .unwrap_or_else(|| schema.version())
+                .into(),
+        ),
         ("tokens", tokens(node)),
     ]);
 }
@@ -73,7 +85,12 @@ fn peers(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
             ("rack", node.rack.as_str().into()),
             ("release_version", topology.flavour.release_version().into()),
             ("rpc_address", node.address.into()),
-            ("schema_version", node.schema_version.unwrap_or_else(|| schema.version()).into()),
+            (
+                "schema_version",
+                node.schema_version
+                    .unwrap_or_else(|| schema.version())
+                    .into(),
+            ),
             ("tokens", tokens(node)),
         ]);
     }
@@ -94,7 +111,9 @@ fn cluster_status(out: &mut TableBuilder<'_>, topology: &Topology) {
 
 fn tablets(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
     for info in &topology.tablets {
-        let Some(table) = schema.table_by_id(info.table) else { continue };
+        let Some(table) = schema.table_by_id(info.table) else {
+            continue;
+        };
         for (last_token, replicas) in &info.tablets {
             let replicas: Vec<Vec<u8>> = replicas
                 .iter()
@@ -113,7 +132,13 @@ fn tablets(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
                 ("tablet_count", (info.tablets.len() as i32).into()),
                 ("resize_seq_number", 0i64.into()),
                 ("resize_type", "none".into()),
-                ("replicas", Value::bytes(collection(replicas.len(), replicas.iter().map(Vec::as_slice)))),
+                (
+                    "replicas",
+                    Value::bytes(collection(
+                        replicas.len(),
+                        replicas.iter().map(Vec::as_slice),
+                    )),
+                ),
             ]);
         }
     }

@@ -18,11 +18,17 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
                 if let Some(initial) = keyspace.tablets {
                     out.row(&[
                         ("keyspace_name", (&*keyspace.name).into()),
-                        ("initial_tablets", i32::try_from(initial).unwrap_or(i32::MAX).into()),
+                        (
+                            "initial_tablets",
+                            i32::try_from(initial).unwrap_or(i32::MAX).into(),
+                        ),
                     ]);
                 }
             }
-            "tables" => keyspace.tables.values().for_each(|table| tables_row(out, table)),
+            "tables" => keyspace
+                .tables
+                .values()
+                .for_each(|table| tables_row(out, table)),
             "scylla_tables" => {
                 for table in all() {
                     out.row(&[
@@ -30,14 +36,26 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
                         ("table_name", (&*table.name).into()),
                         ("committed_by_group0", true.into()),
                         ("version", table.id.0.into()),
-                        ("cdc", table.options.map("cdc").map_or(Value::NULL, |m| Value::map(m.iter().cloned()))),
+                        (
+                            "cdc",
+                            table
+                                .options
+                                .map("cdc")
+                                .map_or(Value::NULL, |m| Value::map(m.iter().cloned())),
+                        ),
                     ]);
                 }
             }
-            "views" => keyspace.views.values().for_each(|view| views_row(out, view)),
+            "views" => keyspace
+                .views
+                .values()
+                .for_each(|view| views_row(out, view)),
             "columns" => all().for_each(|table| columns_rows(out, table)),
             "dropped_columns" => all().for_each(|table| dropped_rows(out, table)),
-            "indexes" => keyspace.tables.values().for_each(|table| indexes_rows(out, table)),
+            "indexes" => keyspace
+                .tables
+                .values()
+                .for_each(|table| indexes_rows(out, table)),
             "types" => types_rows(out, keyspace),
             "functions" => functions_rows(out, keyspace),
             _ => {}
@@ -48,18 +66,39 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
 /// The options that tables and views share, with ScyllaDB's defaults.
 fn options(table: &Table) -> Vec<(&'static str, Value)> {
     let options = &table.options;
-    let float = |name, default: f64| options.text(name).and_then(|t| t.parse().ok()).unwrap_or(default).into();
+    let float = |name, default: f64| {
+        options
+            .text(name)
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(default)
+            .into()
+    };
     let int = |name, default: i32| options.int(name).unwrap_or(default).into();
     let map = |name, default: &[(&str, &str)]| match options.map(name) {
         Some(given) => Value::map(given.iter().map(|(k, v)| (k.as_str(), v.as_str()))),
         None => Value::map(default.iter().copied()),
     };
-    let compression = ("sstable_compression", "org.apache.cassandra.io.compress.LZ4Compressor");
+    let compression = (
+        "sstable_compression",
+        "org.apache.cassandra.io.compress.LZ4Compressor",
+    );
     vec![
-        ("bloom_filter_fp_chance", float("bloom_filter_fp_chance", 0.01)),
-        ("caching", map("caching", &[("keys", "ALL"), ("rows_per_partition", "ALL")])),
-        ("comment", options.text("comment").unwrap_or_default().into()),
-        ("compaction", map("compaction", &[("class", "SizeTieredCompactionStrategy")])),
+        (
+            "bloom_filter_fp_chance",
+            float("bloom_filter_fp_chance", 0.01),
+        ),
+        (
+            "caching",
+            map("caching", &[("keys", "ALL"), ("rows_per_partition", "ALL")]),
+        ),
+        (
+            "comment",
+            options.text("comment").unwrap_or_default().into(),
+        ),
+        (
+            "compaction",
+            map("compaction", &[("class", "SizeTieredCompactionStrategy")]),
+        ),
         ("compression", map("compression", &[compression])),
         ("crc_check_chance", float("crc_check_chance", 1.0)),
         ("default_time_to_live", int("default_time_to_live", 0)),
@@ -67,9 +106,18 @@ fn options(table: &Table) -> Vec<(&'static str, Value)> {
         ("gc_grace_seconds", int("gc_grace_seconds", 864_000)),
         ("id", table.id.0.into()),
         ("max_index_interval", int("max_index_interval", 2048)),
-        ("memtable_flush_period_in_ms", int("memtable_flush_period_in_ms", 0)),
+        (
+            "memtable_flush_period_in_ms",
+            int("memtable_flush_period_in_ms", 0),
+        ),
         ("min_index_interval", int("min_index_interval", 128)),
-        ("speculative_retry", options.text("speculative_retry").unwrap_or("99.0PERCENTILE").into()),
+        (
+            "speculative_retry",
+            options
+                .text("speculative_retry")
+                .unwrap_or("99.0PERCENTILE")
+                .into(),
+        ),
     ]
 }
 
@@ -77,7 +125,11 @@ fn tables_row(out: &mut TableBuilder<'_>, table: &Table) {
     let mut row = options(table);
     row.push(("keyspace_name", (&*table.keyspace).into()));
     row.push(("table_name", (&*table.name).into()));
-    let flags: &[&str] = if table.is_counter { &["compound", "counter"] } else { &["compound"] };
+    let flags: &[&str] = if table.is_counter {
+        &["compound", "counter"]
+    } else {
+        &["compound"]
+    };
     row.push(("flags", Value::strings(flags)));
     out.row(&row);
 }
@@ -110,7 +162,11 @@ fn columns_rows(out: &mut TableBuilder<'_>, table: &Table) {
             (ColumnKind::Clustering, false) => "ASC",
             _ => "NONE",
         };
-        let position = if column.is_primary_key() { column.position as i32 } else { -1 };
+        let position = if column.is_primary_key() {
+            column.position as i32
+        } else {
+            -1
+        };
         out.row(&[
             ("keyspace_name", (&*table.keyspace).into()),
             ("table_name", (&*table.name).into()),
@@ -143,8 +199,19 @@ fn indexes_rows(out: &mut TableBuilder<'_>, table: &Table) {
             ("keyspace_name", (&*table.keyspace).into()),
             ("table_name", (&*table.name).into()),
             ("index_name", (&*index.name).into()),
-            ("kind", if index.options.contains_key("class_name") { "CUSTOM" } else { "COMPOSITES" }.into()),
-            ("options", Value::map(index.options.clone().into_iter().chain(target))),
+            (
+                "kind",
+                if index.options.contains_key("class_name") {
+                    "CUSTOM"
+                } else {
+                    "COMPOSITES"
+                }
+                .into(),
+            ),
+            (
+                "options",
+                Value::map(index.options.clone().into_iter().chain(target)),
+            ),
         ]);
     }
 }
@@ -154,8 +221,14 @@ fn types_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
         out.row(&[
             ("keyspace_name", (&*keyspace.name).into()),
             ("type_name", (&*user.name).into()),
-            ("field_names", Value::strings(user.fields.iter().map(|(name, _)| name))),
-            ("field_types", Value::strings(user.fields.iter().map(|(_, ty)| type_text(ty)))),
+            (
+                "field_names",
+                Value::strings(user.fields.iter().map(|(name, _)| name)),
+            ),
+            (
+                "field_types",
+                Value::strings(user.fields.iter().map(|(_, ty)| type_text(ty))),
+            ),
         ]);
     }
 }
@@ -165,8 +238,14 @@ fn functions_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
         out.row(&[
             ("keyspace_name", (&*keyspace.name).into()),
             ("function_name", (&*function.name).into()),
-            ("argument_types", Value::strings(function.arguments.iter().map(|(_, ty)| ty.to_string()))),
-            ("argument_names", Value::strings(function.arguments.iter().map(|(name, _)| name))),
+            (
+                "argument_types",
+                Value::strings(function.arguments.iter().map(|(_, ty)| ty.to_string())),
+            ),
+            (
+                "argument_names",
+                Value::strings(function.arguments.iter().map(|(name, _)| name)),
+            ),
             ("body", function.body.as_str().into()),
             ("called_on_null_input", function.called_on_null.into()),
             ("language", function.language.as_str().into()),

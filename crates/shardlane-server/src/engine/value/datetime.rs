@@ -6,7 +6,8 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let month = i64::from(month);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + i64::from(day) - 1;
+    let day_of_year =
+        (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + i64::from(day) - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
 }
@@ -16,7 +17,8 @@ fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * month + 2) / 5 + 1) as u32;
@@ -25,7 +27,8 @@ fn civil_from_days(days: i64) -> (i64, u32, u32) {
 }
 
 fn number(text: &str, len: std::ops::RangeInclusive<usize>) -> Option<i64> {
-    (len.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+    (len.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| text.parse().ok())?
 }
 
 fn parse_civil(text: &str) -> Option<i64> {
@@ -57,7 +60,11 @@ pub(crate) fn parse_date(text: &str) -> Option<u32> {
 /// The date as text.
 pub(crate) fn format_date(days: u32) -> String {
     let (year, month, day) = civil_from_days(i64::from(days) - (1 << 31));
-    if year < 0 { format!("-{:04}-{month:02}-{day:02}", -year) } else { format!("{year:04}-{month:02}-{day:02}") }
+    if year < 0 {
+        format!("-{:04}-{month:02}-{day:02}", -year)
+    } else {
+        format!("{year:04}-{month:02}-{day:02}")
+    }
 }
 
 /// `hh:mm:ss[.fffffffff]` (or nanoseconds) to nanoseconds since midnight.
@@ -74,14 +81,23 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let nanos = if fraction.is_empty() { 0 } else { number(&format!("{fraction:0<9}"), 9..=9)? };
+    let nanos = if fraction.is_empty() {
+        0
+    } else {
+        number(&format!("{fraction:0<9}"), 9..=9)?
+    };
     Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)
 }
 
 /// The time as text.
 pub(crate) fn format_time(nanos: i64) -> String {
     let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    format!("{:02}:{:02}:{:02}.{nanos:09}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}.{nanos:09}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// `2026-11-22[ |T][12:34[:56[.789]]][Z|+0000|+00:00]` or milliseconds, to milliseconds; UTC unless it says otherwise.
@@ -100,8 +116,14 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
         _ => date,
     };
     let days = parse_civil(date)?;
-    let millis = if clock.is_empty() { 0 } else { clock_millis(clock)? };
-    days.checked_mul(86_400_000)?.checked_add(millis)?.checked_sub(zone_minutes * 60_000)
+    let millis = if clock.is_empty() {
+        0
+    } else {
+        clock_millis(clock)?
+    };
+    days.checked_mul(86_400_000)?
+        .checked_add(millis)?
+        .checked_sub(zone_minutes * 60_000)
 }
 
 fn split_zone(text: &str) -> Option<(&str, i64)> {
@@ -122,7 +144,14 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
         4 => number(&zone[..2], 2..=2)? * 60 + number(&zone[2..], 2..=2)?,
         _ => return None,
     };
-    Some((text[..at].trim_end(), if text.as_bytes()[at] == b'-' { -minutes } else { minutes }))
+    Some((
+        text[..at].trim_end(),
+        if text.as_bytes()[at] == b'-' {
+            -minutes
+        } else {
+            minutes
+        },
+    ))
 }
 
 fn clock_millis(text: &str) -> Option<i64> {
@@ -134,7 +163,11 @@ fn clock_millis(text: &str) -> Option<i64> {
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let millis = if fraction.is_empty() { 0 } else { number(&format!("{fraction:0<3}")[..3], 3..=3)? };
+    let millis = if fraction.is_empty() {
+        0
+    } else {
+        number(&format!("{fraction:0<3}")[..3], 3..=3)?
+    };
     Some(((hour * 60 + minute) * 60 + second) * 1000 + millis)
 }
 
@@ -143,7 +176,11 @@ pub(crate) fn format_timestamp(millis: i64, separator: &str, zone: &str) -> Stri
     let (year, month, day) = civil_from_days(millis.div_euclid(86_400_000));
     let of_day = millis.rem_euclid(86_400_000);
     let (seconds, millis) = (of_day / 1000, of_day % 1000);
-    let year = if year < 0 { format!("-{:04}", -year) } else { format!("{year:04}") };
+    let year = if year < 0 {
+        format!("-{:04}", -year)
+    } else {
+        format!("{year:04}")
+    };
     format!(
         "{year}-{month:02}-{day:02}{separator}{:02}:{:02}:{:02}.{millis:03}{zone}",
         seconds / 3600,
@@ -182,7 +219,10 @@ mod tests {
         }
         assert_eq!(parse_timestamp("2026-11-22"), Some(1_795_305_600_000));
         assert_eq!(parse_timestamp("nonsense"), None);
-        assert_eq!(format_timestamp(millis, "T", "Z"), "2026-11-22T12:34:56.789Z");
+        assert_eq!(
+            format_timestamp(millis, "T", "Z"),
+            "2026-11-22T12:34:56.789Z"
+        );
         assert_eq!(parse_time("08:12:54.123"), Some(29_574_123_000_000));
         assert_eq!(parse_time("24:00:00"), None);
         assert_eq!(format_time(29_574_123_000_000), "08:12:54.123000000");

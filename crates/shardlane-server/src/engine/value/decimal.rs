@@ -13,13 +13,22 @@ impl Decimal {
     /// The sum, at the finer scale of the two; `None` if the scales are absurdly far apart.
     pub(crate) fn add(&self, other: &Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
-        let raised = |n: &Self| n.unscaled.shift(usize::try_from(i64::from(scale) - i64::from(n.scale)).ok()?);
-        Some(Self { unscaled: raised(self)?.add(&raised(other)?), scale })
+        let raised = |n: &Self| {
+            n.unscaled
+                .shift(usize::try_from(i64::from(scale) - i64::from(n.scale)).ok()?)
+        };
+        Some(Self {
+            unscaled: raised(self)?.add(&raised(other)?),
+            scale,
+        })
     }
 
     /// The quotient at the same scale.
     pub(crate) fn divide(&self, by: u64) -> Self {
-        Self { unscaled: self.unscaled.divide(by), scale: self.scale }
+        Self {
+            unscaled: self.unscaled.divide(by),
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -44,7 +53,10 @@ pub(crate) fn decimal_from_text(text: &str) -> Option<Decimal> {
 /// Splits a decimal's bytes.
 pub(crate) fn decimal_parts(bytes: &[u8]) -> Option<Decimal> {
     let (scale, unscaled) = bytes.split_first_chunk::<4>()?;
-    Some(Decimal { unscaled: BigInt::from_bytes(unscaled), scale: i32::from_be_bytes(*scale) })
+    Some(Decimal {
+        unscaled: BigInt::from_bytes(unscaled),
+        scale: i32::from_be_bytes(*scale),
+    })
 }
 
 /// The usual text: plain digits, or with an exponent where that would be long.
@@ -73,7 +85,16 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for text in ["0", "1.23", "-0.00001", "12345678901234567890.0123456789", "1E+10", "-1E-20", "-1.5E-30", "100"] {
+        for text in [
+            "0",
+            "1.23",
+            "-0.00001",
+            "12345678901234567890.0123456789",
+            "1E+10",
+            "-1E-20",
+            "-1.5E-30",
+            "100",
+        ] {
             let decimal = decimal_from_text(text).unwrap();
             assert_eq!(decimal_text(&decimal), text);
             assert_eq!(decimal_parts(&decimal.to_bytes()), Some(decimal));

@@ -10,7 +10,9 @@ pub fn uuid_text(id: &[u8; 16]) -> String {
 
 /// Reads the text form.
 pub(crate) fn uuid_from_text(text: &str) -> Option<[u8; 16]> {
-    text.parse::<shardlane_routing::HostId>().ok().map(Into::into)
+    text.parse::<shardlane_routing::HostId>()
+        .ok()
+        .map(Into::into)
 }
 
 /// SplitMix64: a sequence of well-mixed numbers from a seed that the caller brings.
@@ -42,7 +44,10 @@ pub(crate) fn random_uuid(random: &mut SplitMix) -> [u8; 16] {
 
 /// A version 1 UUID for a time in microseconds; `low` is clock sequence and node.
 pub(crate) fn time_uuid(us: i64, low: u64) -> [u8; 16] {
-    time_uuid_100ns(us.wrapping_mul(10).wrapping_add(UUID_EPOCH_100NS), low & 0x3FFF_FFFF_FFFF_FFFF | 1 << 63)
+    time_uuid_100ns(
+        us.wrapping_mul(10).wrapping_add(UUID_EPOCH_100NS),
+        low & 0x3FFF_FFFF_FFFF_FFFF | 1 << 63,
+    )
 }
 
 fn time_uuid_100ns(time: i64, low: u64) -> [u8; 16] {
@@ -58,7 +63,11 @@ fn time_uuid_100ns(time: i64, low: u64) -> [u8; 16] {
 /// The least (or greatest) time UUID of a millisecond, in the order of `timeuuid` (its bytes are signed).
 pub(crate) fn time_uuid_bound(millis: i64, greatest: bool) -> [u8; 16] {
     let base = millis.wrapping_mul(10_000).wrapping_add(UUID_EPOCH_100NS);
-    if greatest { time_uuid_100ns(base.wrapping_add(9_999), 0x7F7F_7F7F_7F7F_7F7F) } else { time_uuid_100ns(base, 0x8080_8080_8080_8080) }
+    if greatest {
+        time_uuid_100ns(base.wrapping_add(9_999), 0x7F7F_7F7F_7F7F_7F7F)
+    } else {
+        time_uuid_100ns(base, 0x8080_8080_8080_8080)
+    }
 }
 
 /// The 60-bit timestamp of a version 1 UUID.

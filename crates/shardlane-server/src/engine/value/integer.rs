@@ -20,12 +20,19 @@ impl BigInt {
             b'+' => (false, &text[1..]),
             _ => (false, text),
         };
-        if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        if digits.is_empty()
+            || digits.len() > MAX_DIGITS
+            || !digits.bytes().all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let mut limbs = Vec::with_capacity(digits.len() / 9 + 1);
         for chunk in digits.as_bytes().rchunks(9) {
-            limbs.push(chunk.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0')));
+            limbs.push(
+                chunk
+                    .iter()
+                    .fold(0, |n, digit| n * 10 + u32::from(digit - b'0')),
+            );
         }
         Some(Self { negative, limbs }.normal())
     }
@@ -56,9 +63,17 @@ impl BigInt {
                 carry = sum / BASE;
             }
             limbs.push(carry as u32);
-            return Self { negative: self.negative, limbs }.normal();
+            return Self {
+                negative: self.negative,
+                limbs,
+            }
+            .normal();
         }
-        let (big, small) = if self.magnitude_is_less(other) { (other, self) } else { (self, other) };
+        let (big, small) = if self.magnitude_is_less(other) {
+            (other, self)
+        } else {
+            (self, other)
+        };
         let mut limbs = Vec::with_capacity(big.limbs.len());
         let mut borrow = 0;
         for at in 0..big.limbs.len() {
@@ -67,11 +82,20 @@ impl BigInt {
             borrow = u64::from(have < taken);
             limbs.push((have + borrow * BASE - taken) as u32);
         }
-        Self { negative: big.negative, limbs }.normal()
+        Self {
+            negative: big.negative,
+            limbs,
+        }
+        .normal()
     }
 
     fn magnitude_is_less(&self, other: &Self) -> bool {
-        let key = |n: &Self| (n.limbs.len(), n.limbs.iter().rev().copied().collect::<Vec<_>>());
+        let key = |n: &Self| {
+            (
+                n.limbs.len(),
+                n.limbs.iter().rev().copied().collect::<Vec<_>>(),
+            )
+        };
         key(self) < key(other)
     }
 
@@ -84,7 +108,11 @@ impl BigInt {
             *limb = (value / u128::from(by.max(1))) as u32;
             rest = value % u128::from(by.max(1));
         }
-        Self { negative: self.negative, limbs }.normal()
+        Self {
+            negative: self.negative,
+            limbs,
+        }
+        .normal()
     }
 
     /// Times ten to the power of `exponent`.
@@ -141,7 +169,9 @@ impl BigInt {
         }
         let redundant = magnitude
             .windows(2)
-            .take_while(|pair| (pair[0] == 0 && pair[1] & 0x80 == 0) || (pair[0] == 0xFF && pair[1] & 0x80 != 0))
+            .take_while(|pair| {
+                (pair[0] == 0 && pair[1] & 0x80 == 0) || (pair[0] == 0xFF && pair[1] & 0x80 != 0)
+            })
             .count();
         magnitude.split_off(redundant)
     }
@@ -151,7 +181,11 @@ impl BigInt {
         use std::fmt::Write;
         let mut out = String::new();
         for (at, limb) in self.limbs.iter().rev().enumerate() {
-            let written = if at == 0 { write!(out, "{limb}") } else { write!(out, "{limb:09}") };
+            let written = if at == 0 {
+                write!(out, "{limb}")
+            } else {
+                write!(out, "{limb:09}")
+            };
             debug_assert!(written.is_ok(), "writing to a string cannot fail");
         }
         if out.is_empty() { "0".to_owned() } else { out }
@@ -160,7 +194,12 @@ impl BigInt {
 
 impl std::fmt::Display for BigInt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", if self.negative { "-" } else { "" }, self.digits())
+        write!(
+            f,
+            "{}{}",
+            if self.negative { "-" } else { "" },
+            self.digits()
+        )
     }
 }
 
@@ -190,7 +229,21 @@ mod tests {
 
     #[test]
     fn text_and_bytes_agree_with_i128() {
-        for n in [0i128, 1, -1, 127, 128, -128, -129, 255, 256, 999_999_999, 1_000_000_000, i128::MAX, i128::MIN + 1] {
+        for n in [
+            0i128,
+            1,
+            -1,
+            127,
+            128,
+            -128,
+            -129,
+            255,
+            256,
+            999_999_999,
+            1_000_000_000,
+            i128::MAX,
+            i128::MIN + 1,
+        ] {
             let big = BigInt::parse(&n.to_string()).unwrap();
             assert_eq!(big.to_string(), n.to_string());
             let bytes = big.to_bytes();
@@ -200,11 +253,18 @@ mod tests {
             assert_eq!(BigInt::from_bytes(&bytes), big);
             for m in [0i64, 5, -5, 1_000_000_007, -999_999_999] {
                 if let Some(sum) = n.checked_add(i128::from(m)) {
-                    assert_eq!(big.add(&BigInt::parse(&m.to_string()).unwrap()).to_string(), sum.to_string());
+                    assert_eq!(
+                        big.add(&BigInt::parse(&m.to_string()).unwrap()).to_string(),
+                        sum.to_string()
+                    );
                 }
             }
             assert_eq!(big.divide(7).to_string(), (n / 7).to_string());
         }
-        assert!(BigInt::parse("").is_none() && BigInt::parse("-").is_none() && BigInt::parse("1x").is_none());
+        assert!(
+            BigInt::parse("").is_none()
+                && BigInt::parse("-").is_none()
+                && BigInt::parse("1x").is_none()
+        );
     }
 }

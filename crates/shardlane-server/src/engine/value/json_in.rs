@@ -4,7 +4,7 @@ use shardlane_wire::CqlType;
 
 use super::literal::text_value;
 use super::parts::{collection, push_value};
-use super::{decimal_from_text, BigInt, compare};
+use super::{BigInt, compare, decimal_from_text};
 use crate::engine::error::CqlError;
 
 /// A JSON document. Numbers keep their text.
@@ -27,7 +27,10 @@ pub(crate) fn parse_json(text: &str) -> Result<Json, CqlError> {
     reader.blank();
     match document {
         Some(document) if reader.at == text.len() => Ok(document),
-        _ => Err(CqlError::invalid(format!("Could not decode JSON string as a map: '{text}', at offset {}", reader.at))),
+        _ => Err(CqlError::invalid(format!(
+            "Could not decode JSON string as a map: '{text}', at offset {}",
+            reader.at
+        ))),
     }
 }
 
@@ -94,7 +97,9 @@ impl Reader<'_> {
             _ if self.eat("false") => Some(Json::Boolean(false)),
             _ => {
                 let rest = self.rest();
-                let len = rest.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c))).unwrap_or(rest.len());
+                let len = rest
+                    .find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c)))
+                    .unwrap_or(rest.len());
                 let number = rest[..len].to_owned();
                 decimal_from_text(&number)?;
                 self.at += len;
@@ -155,17 +160,31 @@ impl Reader<'_> {
 }
 
 /// The bytes of a JSON value as `ty`; `None` is null.
-pub(crate) fn json_value(ty: &CqlType, json: &Json, name: &str) -> Result<Option<Vec<u8>>, CqlError> {
-    let wrong = || CqlError::invalid(format!("Error decoding JSON value for {name}: unexpected value for type {ty}"));
+pub(crate) fn json_value(
+    ty: &CqlType,
+    json: &Json,
+    name: &str,
+) -> Result<Option<Vec<u8>>, CqlError> {
+    let wrong = || {
+        CqlError::invalid(format!(
+            "Error decoding JSON value for {name}: unexpected value for type {ty}"
+        ))
+    };
     let element = |ty: &CqlType, json: &Json| json_value(ty, json, name)?.ok_or_else(wrong);
     Ok(Some(match (ty, json) {
         (_, Json::Null) => return Ok(None),
         (CqlType::List(inner), Json::Array(items)) => {
-            let values = items.iter().map(|item| element(inner, item)).collect::<Result<Vec<_>, _>>()?;
+            let values = items
+                .iter()
+                .map(|item| element(inner, item))
+                .collect::<Result<Vec<_>, _>>()?;
             collection(values.len(), values.iter().map(Vec::as_slice))
         }
         (CqlType::Set(inner), Json::Array(items)) => {
-            let mut values = items.iter().map(|item| element(inner, item)).collect::<Result<Vec<_>, _>>()?;
+            let mut values = items
+                .iter()
+                .map(|item| element(inner, item))
+                .collect::<Result<Vec<_>, _>>()?;
             values.sort_by(|a, b| compare(inner, a, b));
             values.dedup();
             collection(values.len(), values.iter().map(Vec::as_slice))
@@ -180,7 +199,12 @@ pub(crate) fn json_value(ty: &CqlType, json: &Json, name: &str) -> Result<Option
                 values.push((element(&entry.0, &key)?, element(&entry.1, value)?));
             }
             values.sort_by(|a, b| compare(&entry.0, &a.0, &b.0));
-            collection(values.len(), values.iter().flat_map(|(k, v)| [k.as_slice(), v.as_slice()]))
+            collection(
+                values.len(),
+                values
+                    .iter()
+                    .flat_map(|(k, v)| [k.as_slice(), v.as_slice()]),
+            )
         }
         (CqlType::Tuple(types), Json::Array(items)) if items.len() == types.len() => {
             let mut out = Vec::new();
@@ -192,7 +216,9 @@ pub(crate) fn json_value(ty: &CqlType, json: &Json, name: &str) -> Result<Option
         (CqlType::Udt(udt), Json::Object(items)) => {
             let mut out = Vec::new();
             for (field, ty) in &udt.fields {
-                let item = items.iter().find(|(key, _)| key.trim_matches('"') == &**field);
+                let item = items
+                    .iter()
+                    .find(|(key, _)| key.trim_matches('"') == &**field);
                 let value = item.map_or(Ok(None), |(_, item)| json_value(ty, item, name))?;
                 push_value(&mut out, value.as_deref());
             }
@@ -211,7 +237,9 @@ pub(crate) fn number(ty: &CqlType, text: &str) -> Option<Vec<u8>> {
         CqlType::TinyInt => text.parse::<i8>().ok()?.to_be_bytes().to_vec(),
         CqlType::SmallInt => text.parse::<i16>().ok()?.to_be_bytes().to_vec(),
         CqlType::Int => text.parse::<i32>().ok()?.to_be_bytes().to_vec(),
-        CqlType::BigInt | CqlType::Counter | CqlType::Timestamp => text.parse::<i64>().ok()?.to_be_bytes().to_vec(),
+        CqlType::BigInt | CqlType::Counter | CqlType::Timestamp => {
+            text.parse::<i64>().ok()?.to_be_bytes().to_vec()
+        }
         CqlType::Time => super::parse_time(text)?.to_be_bytes().to_vec(),
         CqlType::Date => text.parse::<u32>().ok()?.to_be_bytes().to_vec(),
         CqlType::VarInt => BigInt::parse(text)?.to_bytes(),

@@ -26,34 +26,66 @@ pub(crate) fn to_json(ty: &CqlType, value: Option<&[u8]>) -> String {
         | CqlType::BigInt
         | CqlType::Counter
         | CqlType::VarInt
-        | CqlType::Decimal => to_text(ty, bytes).filter(|text| !text.is_empty()).unwrap_or_else(|| "null".to_owned()),
-        CqlType::Timestamp => {
-            int_from_bytes(bytes).map_or_else(|| "\"\"".to_owned(), |ms| format!("\"{}\"", format_timestamp(ms, " ", "Z")))
-        }
+        | CqlType::Decimal => to_text(ty, bytes)
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| "null".to_owned()),
+        CqlType::Timestamp => int_from_bytes(bytes).map_or_else(
+            || "\"\"".to_owned(),
+            |ms| format!("\"{}\"", format_timestamp(ms, " ", "Z")),
+        ),
         CqlType::List(element) | CqlType::Set(element) => {
             let values = read_values(bytes, 1).unwrap_or_default();
-            let parts: Vec<_> = values.iter().map(|value| to_json(element, Some(value))).collect();
+            let parts: Vec<_> = values
+                .iter()
+                .map(|value| to_json(element, Some(value)))
+                .collect();
             format!("[{}]", parts.join(", "))
         }
         CqlType::Map(entry) => {
             let entries = map_entries(bytes).unwrap_or_default();
             let parts: Vec<_> = entries
                 .iter()
-                .map(|(key, value)| format!("{}: {}", json_key(&entry.0, key), to_json(&entry.1, Some(value))))
+                .map(|(key, value)| {
+                    format!(
+                        "{}: {}",
+                        json_key(&entry.0, key),
+                        to_json(&entry.1, Some(value))
+                    )
+                })
                 .collect();
             format!("{{{}}}", parts.join(", "))
         }
         CqlType::Tuple(types) => {
             let values = tuple_values(bytes, types.len()).unwrap_or_default();
             let field = |(at, ty)| to_json(ty, values.get(at).copied().flatten());
-            format!("[{}]", types.iter().enumerate().map(field).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                types
+                    .iter()
+                    .enumerate()
+                    .map(field)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         CqlType::Udt(udt) => {
             let values = tuple_values(bytes, udt.fields.len()).unwrap_or_default();
             let field = |(at, (name, ty)): (usize, &(Box<str>, CqlType))| {
-                format!("{}: {}", json_name(name), to_json(ty, values.get(at).copied().flatten()))
+                format!(
+                    "{}: {}",
+                    json_name(name),
+                    to_json(ty, values.get(at).copied().flatten())
+                )
             };
-            format!("{{{}}}", udt.fields.iter().enumerate().map(field).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{{}}}",
+                udt.fields
+                    .iter()
+                    .enumerate()
+                    .map(field)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         _ => json_string(&to_text(ty, bytes).unwrap_or_else(|| hex(bytes))),
     }
@@ -62,13 +94,21 @@ pub(crate) fn to_json(ty: &CqlType, value: Option<&[u8]>) -> String {
 /// A map's key is always a string.
 fn json_key(ty: &CqlType, bytes: &[u8]) -> String {
     let text = to_json(ty, Some(bytes));
-    if text.starts_with('"') { text } else { json_string(&text) }
+    if text.starts_with('"') {
+        text
+    } else {
+        json_string(&text)
+    }
 }
 
 /// A column's name: case-sensitive ones keep their quotes inside.
 pub(crate) fn json_name(name: &str) -> String {
     let plain = name.chars().all(|c| !c.is_uppercase());
-    if plain { json_string(name) } else { json_string(&format!("\"{name}\"")) }
+    if plain {
+        json_string(name)
+    } else {
+        json_string(&format!("\"{name}\""))
+    }
 }
 
 /// A JSON string.

@@ -10,7 +10,11 @@ use crate::cql::ast::Literal;
 use crate::engine::error::CqlError;
 
 /// The bytes of a constant as a value for the receiver `name` of type `ty`.
-pub(crate) fn literal_value(ty: &CqlType, literal: &Literal, name: &str) -> Result<Vec<u8>, CqlError> {
+pub(crate) fn literal_value(
+    ty: &CqlType,
+    literal: &Literal,
+    name: &str,
+) -> Result<Vec<u8>, CqlError> {
     let bytes = match literal {
         Literal::String(text) => return string_value(ty, text, name),
         Literal::Integer(text) => match ty {
@@ -30,7 +34,9 @@ pub(crate) fn literal_value(ty: &CqlType, literal: &Literal, name: &str) -> Resu
             _ => None,
         },
         Literal::Hex(bytes) => (*ty == CqlType::Blob).then(|| bytes.clone()),
-        Literal::Duration(duration) => (*ty == CqlType::Duration).then(|| duration_bytes(*duration)),
+        Literal::Duration(duration) => {
+            (*ty == CqlType::Duration).then(|| duration_bytes(*duration))
+        }
     };
     let (kind, text) = match literal {
         Literal::String(_) => unreachable!("returned above"),
@@ -41,7 +47,11 @@ pub(crate) fn literal_value(ty: &CqlType, literal: &Literal, name: &str) -> Resu
         Literal::Hex(bytes) => ("HEX", super::text::hex(bytes)),
         Literal::Duration(duration) => ("DURATION", duration.to_string()),
     };
-    bytes.ok_or_else(|| CqlError::invalid(format!("Invalid {kind} constant ({text}) for \"{name}\" of type {ty}")))
+    bytes.ok_or_else(|| {
+        CqlError::invalid(format!(
+            "Invalid {kind} constant ({text}) for \"{name}\" of type {ty}"
+        ))
+    })
 }
 
 /// Strings also stand for dates, addresses and the like.
@@ -57,9 +67,13 @@ fn string_value(ty: &CqlType, text: &str, name: &str) -> Result<Vec<u8>, CqlErro
             | CqlType::Custom(_)
     );
     if !accepts_strings {
-        return Err(CqlError::invalid(format!("Invalid STRING constant ({text}) for \"{name}\" of type {ty}")));
+        return Err(CqlError::invalid(format!(
+            "Invalid STRING constant ({text}) for \"{name}\" of type {ty}"
+        )));
     }
-    text_value(ty, text).ok_or_else(|| CqlError::invalid(format!("marshaling error: unable to parse {ty} '{text}'")))
+    text_value(ty, text).ok_or_else(|| {
+        CqlError::invalid(format!("marshaling error: unable to parse {ty} '{text}'"))
+    })
 }
 
 /// Text as a value, for strings and for JSON, where every type has a textual form.
@@ -73,7 +87,11 @@ pub(crate) fn text_value(ty: &CqlType, text: &str) -> Option<Vec<u8>> {
         CqlType::Time => parse_time(text).map(|n| n.to_be_bytes().to_vec()),
         CqlType::Uuid | CqlType::TimeUuid => uuid_from_text(text).map(|id| id.to_vec()),
         CqlType::Duration => Duration::parse_signed(text).map(duration_bytes),
-        CqlType::Boolean => text.to_lowercase().parse::<bool>().ok().map(|b| vec![u8::from(b)]),
+        CqlType::Boolean => text
+            .to_lowercase()
+            .parse::<bool>()
+            .ok()
+            .map(|b| vec![u8::from(b)]),
         CqlType::Blob => {
             let digits = text.strip_prefix("0x")?;
             let even = digits.len() % 2 == 0 && digits.is_ascii();

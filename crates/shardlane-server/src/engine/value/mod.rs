@@ -14,10 +14,14 @@ mod validate;
 
 use std::sync::Arc;
 
-pub(crate) use datetime::{format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp};
+pub(crate) use datetime::{
+    format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp,
+};
 pub(crate) use decimal::{Decimal, decimal_from_text, decimal_parts, decimal_text};
-pub(crate) use ids::{SplitMix, random_uuid, time_uuid, time_uuid_bound, time_uuid_millis, uuid_from_text};
 pub use ids::uuid_text;
+pub(crate) use ids::{
+    SplitMix, random_uuid, time_uuid, time_uuid_bound, time_uuid_millis, uuid_from_text,
+};
 pub(crate) use integer::{BigInt, int_from_bytes};
 pub(crate) use json_in::{Json, json_value, parse_json};
 pub(crate) use json_out::{json_name, to_json};

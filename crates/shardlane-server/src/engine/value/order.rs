@@ -13,11 +13,17 @@ use super::parts::{map_entries, read_values, tuple_values};
 pub(crate) fn compare(ty: &CqlType, left: &[u8], right: &[u8]) -> Ordering {
     match ty {
         CqlType::Ascii | CqlType::Text | CqlType::Blob => left.cmp(right),
-        CqlType::Int | CqlType::BigInt | CqlType::SmallInt | CqlType::TinyInt | CqlType::Timestamp
+        CqlType::Int
+        | CqlType::BigInt
+        | CqlType::SmallInt
+        | CqlType::TinyInt
+        | CqlType::Timestamp
             if left.len() == right.len() && !left.is_empty() =>
         {
             let signed = |bytes: &[u8]| bytes[0] ^ 0x80;
-            signed(left).cmp(&signed(right)).then_with(|| left[1..].cmp(&right[1..]))
+            signed(left)
+                .cmp(&signed(right))
+                .then_with(|| left[1..].cmp(&right[1..]))
         }
         _ => comparable(ty, left).cmp(&comparable(ty, right)),
     }
@@ -86,7 +92,12 @@ fn encode_ascending(ty: &CqlType, bytes: &[u8], out: &mut Vec<u8>) {
             out.push(0);
         }
         CqlType::Tuple(types) => fields(types.iter(), types.len(), bytes, out),
-        CqlType::Udt(udt) => fields(udt.fields.iter().map(|(_, ty)| ty), udt.fields.len(), bytes, out),
+        CqlType::Udt(udt) => fields(
+            udt.fields.iter().map(|(_, ty)| ty),
+            udt.fields.len(),
+            bytes,
+            out,
+        ),
         _ => escaped(bytes, out),
     }
 }
@@ -105,8 +116,12 @@ fn escaped(bytes: &[u8], out: &mut Vec<u8>) {
 /// IEEE bits in the order of the numbers; NaN is the greatest, and -0 is below 0.
 fn float(bytes: &[u8], out: &mut Vec<u8>) {
     let nan = match bytes.len() {
-        4 => bytes.try_into().is_ok_and(|b| f32::from_be_bytes(b).is_nan()),
-        _ => bytes.try_into().is_ok_and(|b| f64::from_be_bytes(b).is_nan()),
+        4 => bytes
+            .try_into()
+            .is_ok_and(|b| f32::from_be_bytes(b).is_nan()),
+        _ => bytes
+            .try_into()
+            .is_ok_and(|b| f64::from_be_bytes(b).is_nan()),
     };
     if nan {
         out.extend(bytes.iter().map(|_| 0xFF));
@@ -177,7 +192,12 @@ fn complement_if(condition: bool, bytes: &mut [u8]) {
     }
 }
 
-fn fields<'a>(types: impl Iterator<Item = &'a CqlType>, len: usize, bytes: &[u8], out: &mut Vec<u8>) {
+fn fields<'a>(
+    types: impl Iterator<Item = &'a CqlType>,
+    len: usize,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) {
     let values = tuple_values(bytes, len).unwrap_or_default();
     for (at, ty) in types.enumerate() {
         match values.get(at).copied().flatten() {

@@ -42,7 +42,12 @@ pub(crate) fn read_values(bytes: &[u8], per_element: usize) -> Option<Vec<&[u8]>
 /// The entries of a map.
 pub(crate) fn map_entries(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let values = read_values(bytes, 2)?;
-    Some(values.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+    Some(
+        values
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect(),
+    )
 }
 
 /// The fields of a tuple or user-defined type; trailing ones may be missing.

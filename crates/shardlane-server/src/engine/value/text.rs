@@ -19,9 +19,11 @@ pub(crate) fn to_text(ty: &CqlType, bytes: &[u8]) -> Option<String> {
         CqlType::Ascii | CqlType::Text => std::str::from_utf8(bytes).ok()?.to_owned(),
         CqlType::Blob => hex(bytes),
         CqlType::Boolean => (bytes[0] != 0).to_string(),
-        CqlType::TinyInt | CqlType::SmallInt | CqlType::Int | CqlType::BigInt | CqlType::Counter => {
-            int_from_bytes(bytes)?.to_string()
-        }
+        CqlType::TinyInt
+        | CqlType::SmallInt
+        | CqlType::Int
+        | CqlType::BigInt
+        | CqlType::Counter => int_from_bytes(bytes)?.to_string(),
         CqlType::VarInt => BigInt::from_bytes(bytes).to_string(),
         CqlType::Decimal => decimal_text(&decimal_parts(bytes)?),
         CqlType::Float => f32::from_be_bytes(bytes.try_into().ok()?).to_string(),
@@ -71,7 +73,11 @@ pub(crate) fn inet_from_text(text: &str) -> Option<Vec<u8>> {
 /// A duration's bytes: three zigzag vints (native protocol v5, section 6.5).
 pub(crate) fn duration_bytes(duration: Duration) -> Vec<u8> {
     let mut out = Vec::with_capacity(8);
-    for part in [i64::from(duration.months), i64::from(duration.days), duration.nanoseconds] {
+    for part in [
+        i64::from(duration.months),
+        i64::from(duration.days),
+        duration.nanoseconds,
+    ] {
         push_vint((part << 1 ^ part >> 63).cast_unsigned(), &mut out);
     }
     out
@@ -97,13 +103,24 @@ pub(crate) fn duration_from_bytes(mut bytes: &[u8]) -> Option<Duration> {
     let mut next = || {
         let first = *bytes.first()?;
         let extra = first.leading_ones() as usize;
-        let value = if extra == 8 { 0 } else { u64::from(first & (0xFF >> extra)) };
-        let value = bytes.get(1..=extra)?.iter().fold(value, |value, byte| value << 8 | u64::from(*byte));
+        let value = if extra == 8 {
+            0
+        } else {
+            u64::from(first & (0xFF >> extra))
+        };
+        let value = bytes
+            .get(1..=extra)?
+            .iter()
+            .fold(value, |value, byte| value << 8 | u64::from(*byte));
         bytes = &bytes[1 + extra..];
         Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
     };
     let (months, days, nanoseconds) = (next()?, next()?, next()?);
-    let duration = Duration { months: months.try_into().ok()?, days: days.try_into().ok()?, nanoseconds };
+    let duration = Duration {
+        months: months.try_into().ok()?,
+        days: days.try_into().ok()?,
+        nanoseconds,
+    };
     bytes.is_empty().then_some(duration)
 }
 
@@ -115,10 +132,23 @@ mod tests {
     fn duration_bytes_as_a_server_sent_them() {
         let bytes = duration_bytes(Duration::parse("1y2mo3w4d5h6m7s8ms9us10ns").unwrap());
         assert_eq!(hex(&bytes), "0x1c32fc2168cdf9d664");
-        assert_eq!(hex(&duration_bytes(Duration::parse("89h9m9s").unwrap())), "0x0000fe0247cd8645a400");
-        for text in ["1y2mo", "-1mo", "0s", "-3d4ns", "9223372036854775807ns", "-9223372036854775807ns"] {
+        assert_eq!(
+            hex(&duration_bytes(Duration::parse("89h9m9s").unwrap())),
+            "0x0000fe0247cd8645a400"
+        );
+        for text in [
+            "1y2mo",
+            "-1mo",
+            "0s",
+            "-3d4ns",
+            "9223372036854775807ns",
+            "-9223372036854775807ns",
+        ] {
             let duration = Duration::parse_signed(text).unwrap();
-            assert_eq!(duration_from_bytes(&duration_bytes(duration)), Some(duration));
+            assert_eq!(
+                duration_from_bytes(&duration_bytes(duration)),
+                Some(duration)
+            );
         }
         assert_eq!(duration_from_bytes(&[0xFF, 0]), None);
     }

@@ -11,13 +11,31 @@ pub(crate) fn expect_valid(ty: &CqlType, bytes: &[u8], name: &str) -> Result<(),
         return Ok(());
     }
     let reason = if fixed_len(ty).is_some() {
-        format!("Validation failed for type {}: got {} bytes", class_name(ty), bytes.len())
+        format!(
+            "Validation failed for type {}: got {} bytes",
+            class_name(ty),
+            bytes.len()
+        )
     } else if matches!(ty, CqlType::Text | CqlType::Ascii) {
-        format!("Validation failed - non-{} character in a {} string", if *ty == CqlType::Ascii { "ASCII" } else { "UTF8" }, ty)
+        format!(
+            "Validation failed - non-{} character in a {} string",
+            if *ty == CqlType::Ascii {
+                "ASCII"
+            } else {
+                "UTF8"
+            },
+            ty
+        )
     } else {
-        format!("Validation failed for type {}: malformed value of {} bytes", class_name(ty), bytes.len())
+        format!(
+            "Validation failed for type {}: malformed value of {} bytes",
+            class_name(ty),
+            bytes.len()
+        )
     };
-    Err(CqlError::invalid(format!("Exception while binding column {name}: marshaling error: {reason}")))
+    Err(CqlError::invalid(format!(
+        "Exception while binding column {name}: marshaling error: {reason}"
+    )))
 }
 
 fn class_name(ty: &CqlType) -> String {
@@ -30,7 +48,11 @@ fn fixed_len(ty: &CqlType) -> Option<usize> {
         CqlType::Boolean | CqlType::TinyInt => 1,
         CqlType::SmallInt => 2,
         CqlType::Int | CqlType::Float | CqlType::Date => 4,
-        CqlType::BigInt | CqlType::Counter | CqlType::Double | CqlType::Timestamp | CqlType::Time => 8,
+        CqlType::BigInt
+        | CqlType::Counter
+        | CqlType::Double
+        | CqlType::Timestamp
+        | CqlType::Time => 8,
         CqlType::Uuid | CqlType::TimeUuid => 16,
         _ => return None,
     })
@@ -48,13 +70,17 @@ pub(crate) fn is_valid(ty: &CqlType, bytes: &[u8]) -> bool {
         CqlType::Decimal => bytes.is_empty() || bytes.len() > 4,
         CqlType::Inet => matches!(bytes.len(), 0 | 4 | 16),
         CqlType::Duration => bytes.is_empty() || super::text::duration_from_bytes(bytes).is_some(),
-        CqlType::List(element) | CqlType::Set(element) => {
-            read_values(bytes, 1).is_some_and(|values| values.iter().all(|value| is_valid(element, value)))
-        }
-        CqlType::Map(entry) => map_entries(bytes)
-            .is_some_and(|entries| entries.iter().all(|(k, v)| is_valid(&entry.0, k) && is_valid(&entry.1, v))),
+        CqlType::List(element) | CqlType::Set(element) => read_values(bytes, 1)
+            .is_some_and(|values| values.iter().all(|value| is_valid(element, value))),
+        CqlType::Map(entry) => map_entries(bytes).is_some_and(|entries| {
+            entries
+                .iter()
+                .all(|(k, v)| is_valid(&entry.0, k) && is_valid(&entry.1, v))
+        }),
         CqlType::Tuple(types) => fields_valid(types.iter(), bytes, types.len()),
-        CqlType::Udt(udt) => fields_valid(udt.fields.iter().map(|(_, ty)| ty), bytes, udt.fields.len()),
+        CqlType::Udt(udt) => {
+            fields_valid(udt.fields.iter().map(|(_, ty)| ty), bytes, udt.fields.len())
+        }
         CqlType::Vector(element, len) => match fixed_len(element) {
             Some(size) => bytes.len() == size * usize::from(*len),
             None => !bytes.is_empty(),
@@ -65,6 +91,9 @@ pub(crate) fn is_valid(ty: &CqlType, bytes: &[u8]) -> bool {
 
 fn fields_valid<'a>(types: impl Iterator<Item = &'a CqlType>, bytes: &[u8], len: usize) -> bool {
     tuple_values(bytes, len).is_some_and(|values| {
-        values.iter().zip(types).all(|(value, ty)| value.is_none_or(|value| is_valid(ty, value)))
+        values
+            .iter()
+            .zip(types)
+            .all(|(value, ty)| value.is_none_or(|value| is_valid(ty, value)))
     })
 }

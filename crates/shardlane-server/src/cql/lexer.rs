@@ -247,7 +247,7 @@ fn iso_duration(rest: &str) -> Option<(Kind, usize)> {
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len())

@@ -40,7 +40,11 @@ pub(super) fn apply_op(
     let column = &table.columns[op.column()];
     let mut multi = MultiCell::default();
     match op {
-        ColumnOp::Set(_, expr) => return Ok(set(column, scope.eval(expr)?, scope, stamp, row)),
+        ColumnOp::Set(_, expr) => {
+            let value = scope.eval(expr)?;
+            set(column, value, scope, stamp, row);
+            return Ok(());
+        }
         ColumnOp::Append(_, expr) => match scope.eval(expr)? {
             Val::Bytes(bytes) => add_elements(&mut multi, &column.ty, &bytes, scope, stamp, false),
             Val::Null | Val::Unset => return Ok(()),
@@ -70,7 +74,10 @@ pub(super) fn apply_op(
             };
             multi.cells.insert(field_key(*field), cell);
         }
-        ColumnOp::Delete(_) => return Ok(set(column, Val::Null, scope, stamp, row)),
+        ColumnOp::Delete(_) => {
+            set(column, Val::Null, scope, stamp, row);
+            return Ok(());
+        }
         ColumnOp::DeleteElement(_, key) => {
             let key = element_key(column, scope.eval(key)?, stamp, current)?;
             multi.cells.insert(key, stamp.dead());

@@ -1,5 +1,7 @@
 //! Writes as mutations.
 
+use std::sync::Arc;
+
 use shardlane_wire::CqlType;
 
 use super::columns::{Stamp, apply_op};
@@ -51,11 +53,11 @@ enum Rows {
     All,
 }
 
-/// Where a write reads and writes: partitions, and the rows as ranges for reading.
-pub(crate) fn touched(
-    plan: &ModifyPlan,
-    scope: &mut Scope<'_>,
-) -> Result<(Vec<PartitionKey>, Option<std::sync::Arc<[Slice]>>), CqlError> {
+/// Partitions, and the rows of them as ranges; `None` is all rows.
+type Touched = (Vec<PartitionKey>, Option<Arc<[Slice]>>);
+
+/// Where a write writes, for those who must read there first.
+pub(crate) fn touched(plan: &ModifyPlan, scope: &mut Scope<'_>) -> Result<Touched, CqlError> {
     if plan.json.is_some() {
         let plan = from_json(plan, scope)?;
         return touched(&plan, scope);
@@ -63,7 +65,7 @@ pub(crate) fn touched(
     let keys = plan.restrictions.partition_keys(&plan.table, scope)?;
     let slices = if plan.static_only {
         // no row is looked at
-        Some(std::sync::Arc::from([]))
+        Some(Arc::from([]))
     } else {
         plan.restrictions.slices(&plan.table, scope)?
     };

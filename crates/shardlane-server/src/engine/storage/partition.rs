@@ -10,13 +10,17 @@ use super::command::{Position, ReadCommand, Slice};
 use super::fragment::{ClusteringKey, Fragment, PartitionKey, RangeTombstone};
 use super::row::Row;
 
+/// A clustering key's values as CQL bytes.
+type ClusteringValues = [Box<[u8]>];
+
 /// All of one partition that a shard holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Partition {
     deleted_at: Option<i64>,
     ranges: Vec<RangeTombstone>,
     static_row: Row,
-    rows: BTreeMap<Arc<[u8]>, (Arc<[Box<[u8]>]>, Row)>,
+    /// By the comparable form of their keys, with the keys' values.
+    rows: BTreeMap<Arc<[u8]>, (Arc<ClusteringValues>, Row)>,
 }
 
 impl Partition {
@@ -202,7 +206,7 @@ fn bounds(slice: &Slice) -> (Bound<&[u8]>, Bound<&[u8]>) {
 fn take(
     out: &mut Fragment,
     order: &Arc<[u8]>,
-    values: &Arc<[Box<[u8]>]>,
+    values: &Arc<ClusteringValues>,
     row: &Row,
     now_s: i64,
     budget: &mut usize,

@@ -53,13 +53,16 @@ pub struct NodeInfo {
     pub up: bool,
 }
 
-/// One tablet of one table, for `system.tablets`.
+/// Replicas as (host id, shard).
+pub type Replicas = Vec<([u8; 16], u32)>;
+
+/// The tablets of one table, for `system.tablets`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TabletInfo {
     /// The table.
     pub table: crate::engine::schema::TableId,
-    /// The last token of each tablet, ascending, with its replicas as (host id, shard).
-    pub tablets: Vec<(Token, Vec<([u8; 16], u32)>)>,
+    /// The last token of each tablet, ascending, with its replicas.
+    pub tablets: Vec<(Token, Replicas)>,
 }
 
 /// The cluster as one node sees it.

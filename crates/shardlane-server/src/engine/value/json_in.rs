@@ -14,8 +14,8 @@ pub(crate) enum Json {
     Boolean(bool),
     Number(String),
     String(String),
-    Array(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    Array(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 const MAX_DEPTH: usize = 64;

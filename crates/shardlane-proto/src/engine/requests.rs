@@ -448,6 +448,7 @@ impl<C> Engine<C> {
             request.spec.idempotent || !executed,
             request.attempts.iter().any(refused),
         );
+        let may_return = matches!(failure, AttemptFailure::Connection { .. });
         if let Some(coordinator) = coordinator {
             let (address, host_id) = (coordinator.address, coordinator.host_id);
             request.attempts.push(Attempt {
@@ -463,9 +464,9 @@ impl<C> Engine<C> {
             Decision::SameNode => Some(node),
             Decision::NextNode => {
                 let (cluster, rng) = (&self.cluster, &mut self.rng);
-                let plan = request
-                    .plan
-                    .get_or_insert_with(|| QueryPlan::rest(cluster, &request.spec, node, rng));
+                let plan = request.plan.get_or_insert_with(|| {
+                    QueryPlan::rest(cluster, &request.spec, node, may_return, rng)
+                });
                 let next = plan.next();
                 if next.is_none() && failed_before > 0 {
                     self.finish(now, key, Err(RequestErrorKind::NoNodeAvailable));

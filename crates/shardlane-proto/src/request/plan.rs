@@ -35,23 +35,28 @@ impl QueryPlan {
     }
 
     /// Everything usable that has not been tried: replicas (local, then remote), then others likewise.
+    /// If it was only a connection that failed (`may_return`), the node tried comes last: it may have another.
     pub(crate) fn rest(
         cluster: &Cluster,
         spec: &RequestSpec,
         tried: NodeKey,
+        may_return: bool,
         rng: &mut Rng,
     ) -> Self {
-        if spec.node.is_some() {
-            return Self::default();
-        }
         let replicas = replicas_of(cluster, spec);
+        let only = spec.node.map(|host_id| cluster.by_host_id(host_id));
         let mut order: Vec<(u8, u64, NodeKey)> = cluster
             .usable()
-            .filter(|&key| key != tried)
+            .filter(|&key| key != tried || may_return)
+            .filter(|&key| only.is_none_or(|only| only == Some(key)))
             .map(|key| {
                 let place = replicas.iter().position(|&r| NodeKey(r) == key);
                 let remote = u8::from(!cluster.is_local(key));
-                let rank = remote + if place.is_some() { 0 } else { 2 };
+                let rank = match place {
+                    _ if key == tried => 4,
+                    Some(_) => remote,
+                    None => remote + 2,
+                };
                 let tie = match place {
                     // Coordinators of one transaction must not compete: ring order, no shuffle.
                     Some(place) if spec.lwt => place as u64,

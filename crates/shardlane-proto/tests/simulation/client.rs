@@ -50,8 +50,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A request of some kind, by chance.
-    pub(crate) fn make(&mut self, now: Instant, kind: Kind, rng: &mut Rng) -> (u64, RequestSpec) {
+    /// A request of that kind.
+    pub(crate) fn make(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        timeout: Duration,
+        rng: &mut Rng,
+    ) -> (u64, RequestSpec) {
         let id = self.next_id;
         self.next_id += 1;
         let mut spec = match &kind {
@@ -64,7 +70,7 @@ impl Client {
             Kind::Ddl => query(&format!("CREATE {id}")),
         };
         spec.idempotent = rng.chance(50);
-        spec.timeout = Some(Duration::from_millis(rng.pick(&[50, 500, 3000, 12_000])));
+        spec.timeout = Some(timeout);
         let pending = Pending {
             kind,
             deadline: spec.timeout.map(|t| now + t),

@@ -372,7 +372,7 @@ fn ddl_waits_for_the_nodes_that_are_up() {
     become_ready(&mut world);
     // In bursts, so that refreshes are in flight when the next one comes.
     for _ in 0..60 {
-        submit_patient(&mut world, Kind::Ddl);
+        world.submit_for(Kind::Ddl, SECOND * 12);
         world.run_for(MS * 37);
     }
     world.run_for(SECOND * 13);
@@ -382,7 +382,7 @@ fn ddl_waits_for_the_nodes_that_are_up() {
     world.kill(2, false);
     world.run_for(SECOND);
     let begun = world.now;
-    let id = submit_patient(&mut world, Kind::Ddl);
+    let id = world.submit_for(Kind::Ddl, SECOND * 12);
     assert!(world.run_until(SECOND * 10, |w| !w.client.pending.contains_key(&id)));
     assert!(
         world.now.since(begun) < SECOND * 2,
@@ -395,7 +395,7 @@ fn ddl_waits_for_the_nodes_that_are_up() {
 fn ddl_does_not_wait_for_agreement_for_ever() {
     let mut world = world(3, 2, |_, _| {});
     become_ready(&mut world);
-    let id = submit_patient(&mut world, Kind::Ddl);
+    let id = world.submit_for(Kind::Ddl, SECOND * 12);
     let begun = world.now;
     while world.client.pending.contains_key(&id) {
         // A node that never learns, but is up.
@@ -406,24 +406,12 @@ fn ddl_does_not_wait_for_agreement_for_ever() {
     let max = world.config.schema_agreement_timeout;
     assert!(waited >= max && waited < max + SECOND, "{waited:?}");
     // Nor without any control connection.
-    let id = submit_patient(&mut world, Kind::Ddl);
+    let id = world.submit_for(Kind::Ddl, SECOND * 12);
     world.run_for(MS * 20);
     for node in 0..3 {
         world.kill(node, true);
     }
     assert!(world.run_until(SECOND * 10, |w| !w.client.pending.contains_key(&id)));
-}
-
-/// Submits until the request has a long timeout.
-fn submit_patient(world: &mut World, kind: Kind) -> u64 {
-    loop {
-        let id = world.submit(kind.clone());
-        let deadline = world.client.pending[&id].deadline.expect("set");
-        if deadline.since(world.now) > SECOND * 10 {
-            return id;
-        }
-        world.cancel(id);
-    }
 }
 
 #[test]
@@ -557,4 +545,135 @@ fn answers_that_break_the_protocol_end_the_connection_and_no_more() {
             "{bad_answer:?}"
         );
     }
+}
+
+#[test]
+fn whoever_shares_a_prepare_has_a_deadline_of_its_own() {
+    let mut world = world(1, 2, |_, _| {});
+    become_ready(&mut world);
+    let kind = || Kind::Prepare("INSERT one".to_owned());
+    // Shortest patience first, last, and in between; all while the node says nothing.
+    world.nodes[0].silent_until = world.now + SECOND;
+    let leader = world.submit_for(kind(), MS * 100);
+    let patient = world.submit_for(kind(), SECOND * 5);
+    let hasty = world.submit_for(kind(), MS * 50);
+    let cancelled = world.submit_for(kind(), SECOND * 5);
+    let last = world.submit_for(kind(), SECOND * 5);
+    world.run_for(MS * 60);
+    let ended = |w: &World, id: u64| w.client.failed.iter().any(|(failed, _)| *failed == id);
+    assert!(
+        ended(&world, hasty) && !ended(&world, leader),
+        "at its own deadline"
+    );
+    world.run_for(MS * 60);
+    assert!(
+        ended(&world, leader) && !ended(&world, patient),
+        "another one takes over"
+    );
+    world.cancel(patient);
+    world.cancel(cancelled);
+    assert!(!ended(&world, last));
+    world.run_for(SECOND * 2);
+    assert_eq!(world.client.succeeded, [(last, kind())]);
+    // One that nobody shares any more leaves nothing behind.
+    let again = world.submit_for(kind(), SECOND);
+    world.run_for(SECOND);
+    assert_eq!(world.client.succeeded.last(), Some(&(again, kind())));
+}
+
+#[test]
+fn a_lost_answer_is_repeated_only_if_that_is_harmless() {
+    let mut world = world(3, 2, |_, _| {});
+    become_ready(&mut world);
+    execute(&mut world, 20);
+    for _ in 0..40 {
+        for _ in 0..5 {
+            world.submit_for(Kind::Execute, SECOND * 5);
+        }
+        world.run_for(MS * 5);
+        let open: Vec<u64> = world.by_conn.values().copied().collect();
+        for socket in open
+            .into_iter()
+            .filter(|s| world.sockets[s].is_open())
+            .collect::<Vec<_>>()
+        {
+            if world.sockets[&socket].node < 2 && world.rng.chance(50) {
+                world.cut(socket, ConnectionError::Io("reset".to_owned()));
+            }
+        }
+        world.run_for(SECOND);
+    }
+    world.run_for(SECOND * 10);
+    let idempotent = |id: &u64| world.client.is_idempotent[id];
+    let repeated = world
+        .executions
+        .values()
+        .filter(|&&count| count > 1)
+        .count();
+    assert!(repeated > 0, "some are repeated");
+    for (id, &count) in &world.executions {
+        assert!(count == 1 || idempotent(id), "{id} executed {count} times");
+    }
+    for (id, kind) in &world.client.failed {
+        assert!(!idempotent(id), "{id}: {kind:?}");
+    }
+}
+
+#[test]
+fn events_in_bursts_cause_one_refresh() {
+    let mut world = world(3, 2, |_, _| {});
+    become_ready(&mut world);
+    world.run_for(SECOND);
+    let before = world.system_queries;
+    world.restart(1);
+    world.restart(2);
+    world.restart(1);
+    world.run_for(SECOND * 3);
+    let refreshes = (world.system_queries - before) / 4;
+    // Three nodes tell of three restarts within 300 ms, and refreshes are 100 ms apart.
+    assert!((1..=3).contains(&refreshes), "{refreshes} refreshes");
+}
+
+#[test]
+fn a_process_that_has_few_attempts_gets_there_all_the_same() {
+    let mut world = world(3, 8, |_, _| {});
+    world.engine = shardlane_proto::Engine::new(
+        world.config.clone(),
+        std::sync::Arc::new(shardlane_proto::AttemptBudget::new(1)),
+    );
+    world.engine.when_ready(READY_ID);
+    become_ready(&mut world);
+    assert!(world.run_until(SECOND * 10, |w| w.is_covered(1)));
+    assert!(world.attempts_max <= 2, "one, and the control connection's");
+}
+
+#[test]
+fn another_connection_of_the_same_node_takes_over() {
+    let mut world = world(1, 4, |_, _| {});
+    become_ready(&mut world);
+    execute(&mut world, 20);
+    let ids: Vec<u64> = (0..40)
+        .map(|_| world.submit_for(Kind::Execute, SECOND * 5))
+        .collect();
+    world.run_for(MS * 5);
+    let mut views = world.engine.pool_views(world.now);
+    let port = views.remove(0).connections.remove(2).local_port;
+    let is_it = |id: &u64| world.sockets[id].local_port == port;
+    let socket = *world
+        .by_conn
+        .values()
+        .find(|id| is_it(id))
+        .expect("it is open");
+    world.cut(socket, ConnectionError::Io("reset".to_owned()));
+    world.run_for(SECOND * 10);
+    let failed: Vec<u64> = world.client.failed.iter().map(|&(id, _)| id).collect();
+    let lost: Vec<&u64> = ids.iter().filter(|id| failed.contains(id)).collect();
+    assert!(
+        !lost.is_empty(),
+        "what may have been executed is not repeated"
+    );
+    assert!(
+        lost.iter().all(|id| !world.client.is_idempotent[id]),
+        "{lost:?}"
+    );
 }

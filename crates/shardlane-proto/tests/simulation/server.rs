@@ -80,6 +80,7 @@ impl World {
         }
         let ends_handshake = matches!(decoded, Request::Startup(_));
         let is_system = matches!(&decoded, Request::Query(q) if q.text.contains("system"));
+        self.system_queries += u64::from(is_system);
         if is_system && self.nodes[self.sockets[&socket].node].is_broken {
             self.refuse(socket, request.stream, ErrorDetail::ServerError);
             return;

@@ -105,6 +105,9 @@ pub(crate) struct World {
     pub(crate) wrong_shard: u64,
     pub(crate) connects: u64,
     pub(crate) idle_timeouts: u64,
+    pub(crate) system_queries: u64,
+    /// Most attempts under way at a time, over all nodes.
+    pub(crate) attempts_max: usize,
     pub(crate) is_finished: bool,
     queue: BTreeMap<(Instant, u64), Happening>,
     sequence: u64,
@@ -135,6 +138,8 @@ impl World {
             wrong_shard: 0,
             connects: 0,
             idle_timeouts: 0,
+            system_queries: 0,
+            attempts_max: 0,
             is_finished: false,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -505,14 +510,23 @@ impl World {
     pub(crate) fn cut(&mut self, socket: u64, error: ConnectionError) {
         let entry = self.sockets.get_mut(&socket).expect("a socket");
         entry.server_open = false;
-        let at = entry.to_client_at.max(self.now + MS / 10);
+        let at = match error {
+            // A reset overtakes what is under way.
+            ConnectionError::Io(_) => self.now + MS / 10,
+            _ => entry.to_client_at.max(self.now + MS / 10),
+        };
         if entry.client_open && entry.is_connected {
             self.at(at, Happening::ClosedAtClient { socket, error });
         }
     }
 
     pub(crate) fn submit(&mut self, kind: Kind) -> u64 {
-        let (id, spec) = self.client.make(self.now, kind, &mut self.rng);
+        let timeout = MS * self.rng.pick(&[50, 500, 3000, 12_000]);
+        self.submit_for(kind, timeout)
+    }
+
+    pub(crate) fn submit_for(&mut self, kind: Kind, timeout: Duration) -> u64 {
+        let (id, spec) = self.client.make(self.now, kind, timeout, &mut self.rng);
         let key = self.engine.submit(self.now, spec, id);
         if let Some(pending) = self.client.pending.get_mut(&id) {
             pending.key = key;
@@ -552,20 +566,17 @@ impl World {
         self.engine.cancel(self.now, key);
     }
 
-    fn check_attempts(&self, node: usize) {
-        let under_way = |s: &&Socket| s.node == node && s.is_attempt && s.client_open;
-        let attempts = self
-            .by_conn
-            .values()
-            .map(|s| &self.sockets[s])
-            .filter(under_way)
-            .count();
+    fn check_attempts(&mut self, node: usize) {
+        let sockets = self.by_conn.values().map(|s| &self.sockets[s]);
+        let attempts: Vec<usize> = sockets
+            .filter(|s| s.is_attempt && s.client_open)
+            .map(|s| s.node)
+            .collect();
+        self.attempts_max = self.attempts_max.max(attempts.len());
+        let count = attempts.into_iter().filter(|&n| n == node).count();
         // One more for the control connection.
         let max = self.config.attempts_per_node_max + 1;
-        assert!(
-            attempts <= max,
-            "{attempts} attempts at once to node {node}"
-        );
+        assert!(count <= max, "{count} attempts at once to node {node}");
     }
 
     pub(crate) fn open_at_client(&self, socket: u64) -> Option<ConnId> {

@@ -1,7 +1,7 @@
 //! The ports of a node: open, closed, or misbehaving.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::error::ControlError;
@@ -10,6 +10,7 @@ use crate::config::StartError;
 use crate::faults::PortFault;
 use crate::net::listen::{listen, listen_blocked};
 use crate::node::control::Control;
+use crate::node::inbox::Link;
 use crate::stats::PortKind;
 
 /// Connections that may fit into an accept queue of length zero.
@@ -51,7 +52,7 @@ impl Slot {
         match gate.fault {
             PortFault::None | PortFault::Silent | PortFault::Nat => {
                 gate.blocked = None;
-                acceptor.control(Control::PortFault(port, gate.fault));
+                wait_for(&acceptor, |done| Control::PortFault(port, gate.fault, done));
                 if !gate.is_open {
                     let listener = match listener {
                         Some(listener) => listener,
@@ -64,10 +65,7 @@ impl Slot {
             PortFault::Refused | PortFault::Dropped => {
                 drop(listener);
                 if std::mem::take(&mut gate.is_open) {
-                    let (done, ended) = channel();
-                    acceptor.control(Control::Unlisten(port, done));
-                    // The acceptor either answers or has ended, and then does not listen either.
-                    let _ = ended.recv();
+                    wait_for(&acceptor, |done| Control::Unlisten(port, done));
                 }
                 gate.blocked = None;
                 if gate.fault == PortFault::Dropped {
@@ -81,4 +79,11 @@ impl Slot {
         }
         Ok(())
     }
+}
+
+/// Gives an order and waits until it is carried out. A shard that has ended has no ports either.
+fn wait_for(shard: &Link, order: impl FnOnce(Sender<()>) -> Control) {
+    let (done, ended) = channel();
+    shard.control(order(done));
+    let _ = ended.recv();
 }

@@ -11,7 +11,7 @@ use shardlane_wire::{
 use super::errors;
 use super::task::Client;
 use crate::faults::{Reaction, RequestContext, ResponseFault, first_hit};
-use crate::net::connection::{ConnectionKey, Phase};
+use crate::net::connection::{ConnectionKey, Phase, UNSENT_MAX};
 use crate::node::shard::Shard;
 use crate::stats::PortKind;
 
@@ -29,6 +29,9 @@ impl Shard {
         // The parser is taken out while its frames are handled, for they may borrow from it.
         let Some(mut parser) = self.connection(key).and_then(|c| c.parser.take()) else { return };
         let over = loop {
+            if self.must_wait(key, bytes) {
+                break false;
+            }
             match parser.push(&mut bytes) {
                 Ok(Some(frame)) => self.on_frame(key, &frame.header, frame.body),
                 Ok(None) => break false,
@@ -42,6 +45,17 @@ impl Shard {
         if !over && let Some(connection) = self.connection(key) {
             connection.parser = Some(parser);
         }
+    }
+
+    /// Whether the client must first take what it has asked for; the rest of its requests waits.
+    fn must_wait(&mut self, key: ConnectionKey, rest: &[u8]) -> bool {
+        let Some(connection) = self.connection(key) else { return false };
+        if connection.unsent() <= UNSENT_MAX {
+            return false;
+        }
+        connection.is_throttled = true;
+        connection.unhandled.extend_from_slice(rest);
+        true
     }
 
     /// Says what was wrong, then closes: nobody knows where the next frame would begin.

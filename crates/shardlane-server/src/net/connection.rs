@@ -62,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) closes_when_sent: bool,
     /// Reading has stopped because too much waits to be sent.
     pub(crate) is_throttled: bool,
+    /// What had been read when that was noticed.
+    pub(crate) unhandled: Vec<u8>,
 }
 
 /// How reading or writing ended.
@@ -100,6 +102,7 @@ impl Connection {
             is_silent: false,
             closes_when_sent: false,
             is_throttled: false,
+            unhandled: Vec::new(),
         }
     }
 

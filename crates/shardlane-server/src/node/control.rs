@@ -21,8 +21,8 @@ pub(crate) enum Control {
     Unlisten(PortKind, Sender<()>),
     /// Stop listening, send what is due, and close all connections.
     CloseClients(Sender<()>),
-    /// Change how a port behaves.
-    PortFault(PortKind, PortFault),
+    /// Change how a port behaves, and say so.
+    PortFault(PortKind, PortFault, Sender<()>),
     /// Answer nothing until `Resume`.
     Pause,
     /// Go on where `Pause` stopped.

@@ -254,7 +254,10 @@ impl Shard {
                 tell(&done);
             }
             Control::CloseClients(done) => self.close_clients(&done),
-            Control::PortFault(port, fault) => self.set_port_fault(port, fault),
+            Control::PortFault(port, fault, done) => {
+                self.set_port_fault(port, fault);
+                tell(&done);
+            }
             Control::Pause => self.is_paused = true,
             Control::Resume => self.resume(),
             Control::Barrier(done) => self.on_barrier(done),
@@ -341,9 +344,13 @@ impl Shard {
     fn read_from(&mut self, key: ConnectionKey, buffer: &mut [u8], to_the_end: bool) {
         for _ in 0..READS_PER_TURN_MAX {
             let Some(connection) = self.connection(key) else { return };
-            if connection.unsent() > UNSENT_MAX {
-                connection.is_throttled = true;
+            if connection.is_throttled {
                 return;
+            }
+            if !connection.unhandled.is_empty() {
+                let bytes = std::mem::take(&mut connection.unhandled);
+                self.on_bytes(key, &bytes);
+                continue;
             }
             match connection.read(buffer) {
                 Ok(0) => return self.close(key),

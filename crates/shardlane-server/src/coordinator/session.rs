@@ -97,7 +97,7 @@ impl Shard {
         }
         if is_known {
             connection.phase = Phase::Ready;
-            self.respond(client, &Response::AuthSuccess(None), &[]);
+            self.respond(client, &Response::AuthSuccess(Some(&[])), &[]);
         } else {
             let message = "Username and/or password are incorrect";
             let error = ErrorBody::new(message, ErrorDetail::AuthenticationError);

@@ -9,9 +9,11 @@ use std::time::Duration;
 use shardlane_server::cluster::{NodePlan, NodeState};
 use shardlane_server::{Cluster, ClusterConfig, Credentials, Shards};
 use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
-use shardlane_wire::request::{Batch, BatchQuery, BatchStatement, BatchStatements};
+use shardlane_wire::request::{
+    Batch, BatchQuery, BatchStatement, BatchStatements, Query, Startup,
+};
 use shardlane_wire::{
-    Compression, Direction, Event, Flags, FrameHeader, FrameParser, Opcode, Request,
+    Compression, Consistency, Direction, Event, Flags, FrameHeader, FrameParser, Opcode, QueryParams, Request,
     RequestEnvelope, Response, ResponseEnvelope, ResultBody, Version,
 };
 use socket2::{Domain, Socket, Type};
@@ -68,8 +70,10 @@ impl Player {
             users,
             ..ClusterConfig::default()
         };
+        let cluster = Cluster::start(config).expect("a cluster");
+        prepare_ground(&cluster, session);
         Self {
-            cluster: Cluster::start(config).expect("a cluster"),
+            cluster,
             first_server,
             steps: load(session),
             lines: HashMap::new(),
@@ -264,6 +268,42 @@ impl Player {
                 result => return result,
             }
         }
+    }
+}
+
+/// The captured cluster had served other sessions before; what later ones found there is made here.
+fn prepare_ground(cluster: &Cluster, session: &str) {
+    let left_behind: &[&str] = match session {
+        "errors" => &[
+            "CREATE KEYSPACE vn WITH replication = {'class': 'NetworkTopologyStrategy', \
+             'replication_factor': 3} AND tablets = {'enabled': false}",
+            "CREATE TABLE vn.kv (k int PRIMARY KEY, v text, n int)",
+            "ALTER TABLE vn.kv ADD extra text",
+        ],
+        _ => return,
+    };
+    let address = SocketAddr::new(cluster.config().address(0), cluster.port());
+    let mut line = Line::dial(address, 0).expect("it listens");
+    let startup = Startup { options: vec![("CQL_VERSION".into(), "3.0.0".into())] };
+    let queries = left_behind.iter().map(|text| {
+        let params = QueryParams::new(Consistency::One);
+        Request::Query(Query { text, params })
+    });
+    for request in std::iter::once(Request::Startup(startup)).chain(queries) {
+        let mut body = Vec::new();
+        request.encode(Version::V4, &mut body).expect("short");
+        let header = FrameHeader::request(Version::V4, 0, request.opcode());
+        line.send(&header, &body).expect("it reads");
+        let frame = Frame {
+            connection: 0,
+            client_port: 0,
+            server: 0,
+            is_shard_aware_port: false,
+            header,
+            body,
+        };
+        let answer = line.receive(&frame).expect("an answer");
+        assert_ne!(answer.header.opcode, Opcode::Error, "{}", describe(&answer.response()));
     }
 }
 

@@ -439,3 +439,6 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,7 @@ use slab::Slab;
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
 pub use self::node::Coordinator;
 pub(crate) use self::node::{Node, NodeKey};
-use self::topology::NodeInfo;
-pub(crate) use self::topology::Snapshot;
+pub(crate) use self::topology::{NodeInfo, Snapshot};
 use crate::config::Config;
 use crate::pool::Pool;
 

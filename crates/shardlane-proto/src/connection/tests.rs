@@ -185,11 +185,13 @@ fn handshake_with_a_login() {
     assert_eq!(bench.events(), ["established"]);
 }
 
+type IsRight = fn(&ConnectionError) -> bool;
+
 #[test]
 fn handshakes_that_fail() {
     let bad_login = ErrorBody::new("no", ErrorDetail::AuthenticationError);
     let class = Response::Authenticate("PasswordAuthenticator");
-    let steps: [(&str, Vec<Response<'_>>, fn(&ConnectionError) -> bool); 6] = [
+    let steps: [(&str, Vec<Response<'_>>, IsRight); 6] = [
         ("refused", vec![error(ErrorDetail::ProtocolError)], |e| {
             matches!(e, ConnectionError::Refused(_))
         }),

@@ -465,6 +465,3 @@ impl<C> Engine<C> {
         self.cluster.node(key).map(|n| n.coordinator.address)
     }
 }
-
-#[cfg(test)]
-mod tests;

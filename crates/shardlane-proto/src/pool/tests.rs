@@ -321,7 +321,7 @@ fn giving_up_what_is_not_in_the_pool_is_no_loss() {
 #[test]
 fn requests_go_to_the_owner_or_else_to_whoever_is_there() {
     let mut bench = Bench::begun(4, |config| config.pool_size = PoolSize::PerShard(2));
-    let mut of_shard = vec![vec![ConnId(0)], vec![], vec![], vec![]];
+    let mut of_shard = [vec![ConnId(0)], vec![], vec![], vec![]];
     for (conn, via, _) in bench.open_all() {
         let Via::ShardAware { shard, .. } = via else {
             panic!("{via:?}")

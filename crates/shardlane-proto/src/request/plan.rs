@@ -103,3 +103,150 @@ fn first_replica(cluster: &Cluster, spec: &RequestSpec, rng: &mut Rng) -> Option
     }
     usable.find(|&key| cluster.is_local(key)).or(Some(first))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use shardlane_routing::HostId;
+    use shardlane_wire::Opcode;
+
+    use super::*;
+    use crate::cluster::{NodeInfo, Snapshot};
+    use crate::config::Config;
+    use crate::ids::ConnId;
+    use crate::time::Instant;
+
+    /// Nodes 0 and 1 in "here", 2 and 3 in "there", in ring order 0, 2, 1, 3; `connected` ones are usable.
+    fn cluster(connected: &[u32], rng: &mut Rng) -> Cluster {
+        let mut config = Config::new(Vec::new());
+        config.local_datacenter = Some("here".to_owned());
+        let node = |id: u8, datacenter: &str, token| NodeInfo {
+            host_id: HostId([id; 16]),
+            address: SocketAddr::from(([10, 0, 0, id], 9042)),
+            datacenter: datacenter.to_owned(),
+            rack: "r".to_owned(),
+            release_version: String::new(),
+            tokens: vec![Token(token)],
+            schema_version: None,
+        };
+        let options = [("class", "SimpleStrategy"), ("replication_factor", "3")];
+        let options: HashMap<String, String> = options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let snapshot = Snapshot {
+            partitioner: "org.apache.cassandra.dht.Murmur3Partitioner".to_owned(),
+            nodes: vec![
+                node(0, "here", 0),
+                node(1, "here", 20),
+                node(2, "there", 10),
+                node(3, "there", 30),
+            ],
+            replication: [("ks".to_owned(), options)].into(),
+            ..Snapshot::default()
+        };
+        let mut cluster = Cluster::new(&config);
+        assert!(cluster.apply(&config, &snapshot).is_empty());
+        for &key in connected {
+            let now = Instant(1);
+            let pool = &mut cluster.node_mut(NodeKey(key)).expect("just added").pool;
+            let via = pool.next_open(now).expect("wanted");
+            pool.opened(ConnId(key), via, rng).expect("no port to bind");
+            pool.established(now, ConnId(key), None, rng, &mut Vec::new());
+        }
+        cluster
+    }
+
+    fn spec(token: Option<i64>) -> RequestSpec {
+        RequestSpec {
+            token: token.map(Token),
+            table_keyspace: Some(Arc::from("ks")),
+            ..RequestSpec::new(Opcode::Execute, Vec::new())
+        }
+    }
+
+    fn rest(cluster: &Cluster, spec: &RequestSpec, tried: u32, rng: &mut Rng) -> Vec<u32> {
+        let mut plan = QueryPlan::rest(cluster, spec, NodeKey(tried), false, rng);
+        std::iter::from_fn(|| plan.next())
+            .map(|key| key.0)
+            .collect()
+    }
+
+    #[test]
+    fn local_replicas_then_remote_ones_then_the_others() {
+        let mut rng = Rng::new(9);
+        let mut all = cluster(&[0, 1, 2, 3], &mut rng);
+        // Replicas of 5: 2, 1, 3. Only 1 is local.
+        for _ in 0..20 {
+            let spec = spec(Some(5));
+            assert_eq!(
+                QueryPlan::first(&mut all, &spec, &mut rng),
+                Some(NodeKey(1))
+            );
+            let mut order = rest(&all, &spec, 1, &mut rng);
+            assert_eq!(order.pop(), Some(0), "local, but no replica");
+            order.sort_unstable();
+            assert_eq!(order, [2, 3]);
+        }
+        // Without a token: local nodes in turn.
+        let mut firsts: Vec<_> = (0..4)
+            .filter_map(|_| QueryPlan::first(&mut all, &spec(None), &mut rng))
+            .collect();
+        firsts.sort_unstable();
+        assert_eq!(firsts, [0, 0, 1, 1].map(NodeKey));
+    }
+
+    #[test]
+    fn what_is_not_connected_is_passed_over() {
+        let mut rng = Rng::new(9);
+        let mut some = cluster(&[0, 3], &mut rng);
+        let first = QueryPlan::first(&mut some, &spec(Some(5)), &mut rng);
+        assert_eq!(
+            first,
+            Some(NodeKey(3)),
+            "a remote replica before a local other"
+        );
+        assert_eq!(rest(&some, &spec(Some(5)), 3, &mut rng), [0]);
+        let mut none = cluster(&[], &mut rng);
+        assert_eq!(QueryPlan::first(&mut none, &spec(Some(5)), &mut rng), None);
+    }
+
+    #[test]
+    fn transactions_take_replicas_in_ring_order() {
+        let mut rng = Rng::new(9);
+        let mut all = cluster(&[0, 1, 2, 3], &mut rng);
+        let spec = RequestSpec {
+            lwt: true,
+            ..spec(Some(15))
+        };
+        // Replicas of 15: 1, 3, 0.
+        for _ in 0..20 {
+            assert_eq!(
+                QueryPlan::first(&mut all, &spec, &mut rng),
+                Some(NodeKey(1))
+            );
+            assert_eq!(rest(&all, &spec, 1, &mut rng), [0, 3, 2]);
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_the_node_itself_as_the_last_resort() {
+        let mut rng = Rng::new(9);
+        let all = cluster(&[0, 1], &mut rng);
+        let mut plan = QueryPlan::rest(&all, &spec(Some(5)), NodeKey(1), true, &mut rng);
+        assert_eq!(
+            [plan.next(), plan.next(), plan.next()],
+            [Some(NodeKey(0)), Some(NodeKey(1)), None]
+        );
+        let pinned = RequestSpec {
+            node: Some(HostId([1; 16])),
+            ..spec(None)
+        };
+        let mut plan = QueryPlan::rest(&all, &pinned, NodeKey(1), true, &mut rng);
+        assert_eq!([plan.next(), plan.next()], [Some(NodeKey(1)), None]);
+        assert!(rest(&all, &pinned, 1, &mut rng).is_empty());
+    }
+}

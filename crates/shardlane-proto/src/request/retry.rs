@@ -79,3 +79,84 @@ fn decide_server(body: &ErrorBody, harmless: bool, first: bool) -> Decision {
         _ => Decision::GiveUp,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shardlane_wire::Consistency::Quorum;
+
+    use super::Decision::{GiveUp, NextNode, SameNode};
+    use super::*;
+    use crate::error::ConnectionError;
+
+    fn server(detail: ErrorDetail) -> AttemptFailure {
+        AttemptFailure::Server(ErrorBody::new("no", detail))
+    }
+
+    const fn connection(written: bool) -> AttemptFailure {
+        let error = ConnectionError::ClosedByServer;
+        AttemptFailure::Connection { error, written }
+    }
+
+    fn read_timeout(received: i32, data_present: bool) -> AttemptFailure {
+        server(ErrorDetail::ReadTimeout {
+            consistency: Quorum,
+            received,
+            block_for: 2,
+            data_present,
+        })
+    }
+
+    fn write_timeout(write_type: WriteType) -> AttemptFailure {
+        server(ErrorDetail::WriteTimeout {
+            consistency: Quorum,
+            received: 1,
+            block_for: 2,
+            write_type,
+            contentions: None,
+        })
+    }
+
+    #[test]
+    fn decisions() {
+        let unavailable = server(ErrorDetail::Unavailable {
+            consistency: Quorum,
+            required: 2,
+            alive: 1,
+        });
+        // Failure; if repetition is harmless; if it may do harm; if harmless, but refused before.
+        let table = [
+            (AttemptFailure::NotConnected, NextNode, NextNode, NextNode),
+            (AttemptFailure::Busy, NextNode, NextNode, NextNode),
+            (connection(false), NextNode, NextNode, NextNode),
+            (connection(true), NextNode, GiveUp, NextNode),
+            (unavailable, NextNode, NextNode, GiveUp),
+            (read_timeout(2, false), SameNode, SameNode, GiveUp),
+            (read_timeout(2, true), GiveUp, GiveUp, GiveUp),
+            (read_timeout(1, false), GiveUp, GiveUp, GiveUp),
+            (write_timeout(WriteType::BatchLog), SameNode, GiveUp, GiveUp),
+            (write_timeout(WriteType::Simple), GiveUp, GiveUp, GiveUp),
+            (
+                server(ErrorDetail::IsBootstrapping),
+                NextNode,
+                NextNode,
+                NextNode,
+            ),
+            (server(ErrorDetail::Overloaded), NextNode, GiveUp, NextNode),
+            (server(ErrorDetail::ServerError), NextNode, GiveUp, NextNode),
+            (server(ErrorDetail::Invalid), GiveUp, GiveUp, GiveUp),
+            (server(ErrorDetail::SyntaxError), GiveUp, GiveUp, GiveUp),
+        ];
+        for (failure, harmless, harmful, again) in table {
+            let decide = |harmless, before| Retry::Default.decide(&failure, harmless, before);
+            assert_eq!(decide(true, false), harmless, "{failure}");
+            assert_eq!(decide(false, false), harmful, "{failure}");
+            assert_eq!(decide(true, true), again, "{failure}");
+            let expected = if failure == AttemptFailure::NotConnected {
+                NextNode
+            } else {
+                GiveUp
+            };
+            assert_eq!(Retry::Fallthrough.decide(&failure, true, false), expected);
+        }
+    }
+}

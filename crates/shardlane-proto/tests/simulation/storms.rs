@@ -8,7 +8,7 @@ use crate::client::{Kind, READY_ID};
 use crate::node::{Node, PORT, Placement};
 use crate::rng::Rng;
 use crate::server::MENDING;
-use crate::world::{Happening, MS, Unkindness, World};
+use crate::world::{Happening, MS, Unkindness, World, setting};
 
 const STORM: Duration = Duration::from_secs(12);
 
@@ -188,11 +188,7 @@ fn close(world: &mut World, seed: u64) {
 
 /// Runs `count` seeds from `first` on, or the one that the environment names.
 fn run_seeds(first: u64, share: u64) {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|v: String| v.parse::<u64>().ok())
-    };
+    let number = |name| setting(name).and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = number("SHARDLANE_SIM_SEED") {
         return run(seed);
     }

@@ -19,6 +19,15 @@ pub(crate) const MS: Duration = Duration::from_millis(1);
 /// Timeouts in a row, without time passing or anything else happening, before it is a busy loop.
 const TIMEOUTS_IN_A_ROW_MAX: u32 = 3;
 
+/// What the environment says about how to run these tests.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the machines get none of it, only the test's own loop does"
+)]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 #[derive(Debug)]
 pub(crate) enum Happening {
     Connected {
@@ -146,7 +155,7 @@ impl World {
             next_socket: 0,
             partly_written: BTreeSet::new(),
             timeouts_in_a_row: 0,
-            is_traced: std::env::var_os("SHARDLANE_SIM_TRACE").is_some(),
+            is_traced: setting("SHARDLANE_SIM_TRACE").is_some(),
         }
     }
 

@@ -14,8 +14,16 @@ use shardlane_server::{Cluster, ClusterConfig, Shards};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = parse(std::env::args().skip(1))?;
     let cluster = Cluster::start(config)?;
-    let points: Vec<_> = cluster.contact_points().iter().map(ToString::to_string).collect();
-    println!("ready {} shard-aware {:?}", points.join(" "), cluster.shard_aware_port());
+    let points: Vec<_> = cluster
+        .contact_points()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    println!(
+        "ready {} shard-aware {:?}",
+        points.join(" "),
+        cluster.shard_aware_port()
+    );
     std::io::stdout().flush()?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -37,14 +45,19 @@ fn parse(
 ) -> Result<ClusterConfig, Box<dyn std::error::Error>> {
     let mut config = ClusterConfig::default();
     while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
+        let value = arguments
+            .next()
+            .ok_or_else(|| format!("{name} wants a value"))?;
         match name.as_str() {
             "--nodes" => config.nodes = value.parse()?,
             "--shards" => config.shards = Shards::Same(value.parse()?),
             "--port" => config.port = value.parse()?,
             "--shard-aware-port" => {
-                config.shard_aware_port =
-                    if value == "none" { None } else { Some(value.parse()?) };
+                config.shard_aware_port = if value == "none" {
+                    None
+                } else {
+                    Some(value.parse()?)
+                };
             }
             "--address" => config.first_address = value.parse::<Ipv4Addr>()?,
             "--vnodes" => config.vnodes = value.parse()?,

@@ -138,16 +138,10 @@ impl ClusterConfig {
             return bad("the layout names no datacenter".to_owned());
         }
         if self.ignore_msb > 63 {
-            return bad(format!(
-                "ignore_msb is at most 63, not {}",
-                self.ignore_msb
-            ));
+            return bad(format!("ignore_msb is at most 63, not {}", self.ignore_msb));
         }
         if self.port != 0 && self.shard_aware_port == Some(self.port) {
-            return bad(format!(
-                "port and shard-aware port are both {}",
-                self.port
-            ));
+            return bad(format!("port and shard-aware port are both {}", self.port));
         }
         let last = self.address(NODES_MAX.min(self.nodes + 1) - 1);
         if !self.first_address.is_loopback() || !last.is_loopback() {
@@ -286,15 +280,42 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_a_reason() {
         let bad = [
-            ClusterConfig { nodes: 0, ..ClusterConfig::default() },
-            ClusterConfig { nodes: NODES_MAX + 1, ..ClusterConfig::default() },
-            ClusterConfig { shards: Shards::PerNode(vec![1]), ..ClusterConfig::default() },
-            ClusterConfig { shards: Shards::Same(SHARDS_MAX + 1), ..ClusterConfig::default() },
-            ClusterConfig { vnodes: 0, ..ClusterConfig::default() },
-            ClusterConfig { layout: Vec::new(), ..ClusterConfig::default() },
-            ClusterConfig { ignore_msb: 64, ..ClusterConfig::default() },
-            ClusterConfig { shard_aware_port: Some(9042), ..ClusterConfig::default() },
-            ClusterConfig { first_address: Ipv4Addr::new(10, 0, 0, 1), ..ClusterConfig::default() },
+            ClusterConfig {
+                nodes: 0,
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                nodes: NODES_MAX + 1,
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                shards: Shards::PerNode(vec![1]),
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                shards: Shards::Same(SHARDS_MAX + 1),
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                vnodes: 0,
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                layout: Vec::new(),
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                ignore_msb: 64,
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                shard_aware_port: Some(9042),
+                ..ClusterConfig::default()
+            },
+            ClusterConfig {
+                first_address: Ipv4Addr::new(10, 0, 0, 1),
+                ..ClusterConfig::default()
+            },
             ClusterConfig {
                 first_address: Ipv4Addr::new(127, 255, 255, 254),
                 ..ClusterConfig::default()
@@ -310,7 +331,10 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let user = Credentials { user: "ada".to_owned(), password: "secret".to_owned() };
+        let user = Credentials {
+            user: "ada".to_owned(),
+            password: "secret".to_owned(),
+        };
         assert!(!format!("{user:?}").contains("secret"));
     }
 }

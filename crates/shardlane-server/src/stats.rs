@@ -236,7 +236,9 @@ pub struct NodeStats {
 impl NodeStats {
     /// The sum over the shards.
     pub fn total(&self) -> ShardStats {
-        self.shards.iter().fold(ShardStats::default(), |sum, shard| sum.plus(*shard))
+        self.shards
+            .iter()
+            .fold(ShardStats::default(), |sum, shard| sum.plus(*shard))
     }
 }
 
@@ -250,7 +252,9 @@ pub struct ClusterStats {
 impl ClusterStats {
     /// The sum over all nodes.
     pub fn total(&self) -> ShardStats {
-        self.nodes.iter().fold(ShardStats::default(), |sum, node| sum.plus(node.total()))
+        self.nodes
+            .iter()
+            .fold(ShardStats::default(), |sum, node| sum.plus(node.total()))
     }
 }
 
@@ -267,7 +271,14 @@ mod tests {
         counters.arrival(Arrival::RightShard);
         counters.reset();
         let stats = counters.snapshot();
-        assert_eq!(stats.connections(), ConnectionStats { opened: 0, closed: 0, current: 1 });
+        assert_eq!(
+            stats.connections(),
+            ConnectionStats {
+                opened: 0,
+                closed: 0,
+                current: 1
+            }
+        );
         assert_eq!(stats.routable(), 0);
         assert_eq!(stats.right_shard_percent(), None);
     }

@@ -52,32 +52,44 @@ pub(super) struct Plane {
 /// The ports that a node listens on, of those the cluster has.
 fn ports_of(shared: &Shared, shards: usize) -> impl Iterator<Item = (PortKind, u16)> {
     let shard_aware = shared.shard_aware_port.filter(|_| shards > 0);
-    [(PortKind::Normal, Some(shared.port)), (PortKind::ShardAware, shard_aware)]
-        .into_iter()
-        .filter_map(|(kind, port)| port.map(|port| (kind, port)))
+    [
+        (PortKind::Normal, Some(shared.port)),
+        (PortKind::ShardAware, shard_aware),
+    ]
+    .into_iter()
+    .filter_map(|(kind, port)| port.map(|port| (kind, port)))
 }
 
 fn new_slot(config: &ClusterConfig, index: usize, plan: &NodePlan) -> Slot {
-    let mut rng = Rng::new(crate::rng::mix(config.seed ^ crate::rng::mix(index as u64 + 1)));
+    let mut rng = Rng::new(crate::rng::mix(
+        config.seed ^ crate::rng::mix(index as u64 + 1),
+    ));
     let (datacenter, rack) = config.place(index);
     let info = NodeInfo {
         index,
         address: config.address(index),
         host_id: HostId(rng.uuid()),
-        datacenter: plan.datacenter.clone().unwrap_or_else(|| datacenter.to_owned()),
+        datacenter: plan
+            .datacenter
+            .clone()
+            .unwrap_or_else(|| datacenter.to_owned()),
         rack: plan.rack.clone().unwrap_or_else(|| rack.to_owned()),
         shards: plan.shards.unwrap_or_else(|| config.shards_of(index)),
         state: NodeState::Down,
     };
-    let mut tokens: Vec<Token> =
-        (0..config.vnodes).map(|_| Token::from_hash(rng.next_u64() as i64)).collect();
+    let mut tokens: Vec<Token> = (0..config.vnodes)
+        .map(|_| Token::from_hash(rng.next_u64() as i64))
+        .collect();
     tokens.sort_unstable();
     Slot::new(info, tokens.into())
 }
 
 fn member(slot: &Slot, parts: &mut ViewParts, config: &ClusterConfig) -> Member {
     let info = &slot.info;
-    let known = parts.datacenters.iter().position(|name| **name == *info.datacenter);
+    let known = parts
+        .datacenters
+        .iter()
+        .position(|name| **name == *info.datacenter);
     let datacenter_id = known.unwrap_or_else(|| {
         parts.datacenters.push(Arc::from(&*info.datacenter));
         parts.datacenters.len() - 1
@@ -103,8 +115,10 @@ impl Plane {
         config.validate()?;
         let indexes = 0..config.nodes;
         let addresses: Vec<_> = indexes.clone().map(|index| config.address(index)).collect();
-        let with_shards: Vec<_> =
-            indexes.clone().filter(|&index| config.shards_of(index) > 0).collect();
+        let with_shards: Vec<_> = indexes
+            .clone()
+            .filter(|&index| config.shards_of(index) > 0)
+            .collect();
         let (port, normal) = listen_on_all(&addresses, config.port)?;
         let (shard_aware_port, mut shard_aware) = match config.shard_aware_port {
             Some(wanted) if !with_shards.is_empty() => {
@@ -114,8 +128,11 @@ impl Plane {
             }
             _ => (None, Vec::new()),
         };
-        let flavour =
-            if config.shards_of(0) == 0 { Flavour::Cassandra } else { Flavour::Scylla };
+        let flavour = if config.shards_of(0) == 0 {
+            Flavour::Cassandra
+        } else {
+            Flavour::Scylla
+        };
         let mut parts = ViewParts {
             cluster_name: Arc::from(&*config.name),
             schema: Schema::new(flavour),
@@ -140,12 +157,18 @@ impl Plane {
         }
         let next_epoch = config.nodes as u64;
         let shared = Arc::new(Shared::new(config, port, shard_aware_port, parts));
-        let mut plane = Self { shared, slots: Vec::new(), next_epoch };
+        let mut plane = Self {
+            shared,
+            slots: Vec::new(),
+            next_epoch,
+        };
         let shared = Arc::clone(&plane.shared);
         for ((mut slot, cradle), listener) in slots.into_iter().zip(cradles).zip(normal) {
             slot.run(cradle, &shared)?;
             slot.info.state = NodeState::Up;
-            let at = shard_aware.iter().position(|(index, _)| *index == slot.info.index);
+            let at = shard_aware
+                .iter()
+                .position(|(index, _)| *index == slot.info.index);
             let mut second = at.map(|at| shard_aware.swap_remove(at).1);
             let mut first = Some(listener);
             for (kind, port) in ports_of(&shared, slot.info.shards) {
@@ -174,7 +197,11 @@ impl Plane {
     fn slot_in(&mut self, index: usize, fits: &[NodeState]) -> Result<&mut Slot, ControlError> {
         let slot = self.slot(index)?;
         let state = slot.info.state;
-        if fits.contains(&state) { Ok(slot) } else { Err(ControlError::WrongState { index, state }) }
+        if fits.contains(&state) {
+            Ok(slot)
+        } else {
+            Err(ControlError::WrongState { index, state })
+        }
     }
 
     fn present(&self) -> impl Iterator<Item = &Slot> {
@@ -186,7 +213,9 @@ impl Plane {
     }
 
     pub(super) fn stats(&self) -> ClusterStats {
-        ClusterStats { nodes: self.present().map(Slot::stats).collect() }
+        ClusterStats {
+            nodes: self.present().map(Slot::stats).collect(),
+        }
     }
 
     pub(super) fn reset_stats(&self) {
@@ -198,7 +227,10 @@ impl Plane {
     pub(super) fn forget_prepared(&mut self, index: Option<usize>) -> Result<usize, ControlError> {
         match index {
             Some(index) => Ok(self.slot(index)?.node.statements.clear()),
-            None => Ok(self.present().map(|slot| slot.node.statements.clear()).sum()),
+            None => Ok(self
+                .present()
+                .map(|slot| slot.node.statements.clear())
+                .sum()),
         }
     }
 
@@ -225,7 +257,11 @@ impl Plane {
     ) -> Result<(), ControlError> {
         let (done, ended): (Sender<()>, Receiver<()>) = channel();
         let mut waiting = 0;
-        for link in self.present().filter(|slot| wanted(slot)).flat_map(Slot::links) {
+        for link in self
+            .present()
+            .filter(|slot| wanted(slot))
+            .flat_map(Slot::links)
+        {
             if link.control(make(done.clone())) {
                 waiting += 1;
             }
@@ -234,7 +270,9 @@ impl Plane {
         let deadline = Instant::now() + PATIENCE;
         for _ in 0..waiting {
             let left = deadline.saturating_duration_since(Instant::now());
-            ended.recv_timeout(left).map_err(|_| ControlError::Stuck(what))?;
+            ended
+                .recv_timeout(left)
+                .map_err(|_| ControlError::Stuck(what))?;
         }
         Ok(())
     }
@@ -246,7 +284,11 @@ impl Plane {
 
     /// Has every node that can give data to those in need. A paused node cannot.
     fn stream(&self) -> Result<(), ControlError> {
-        self.order(|slot| slot.info.state == NodeState::Up, Control::Stream, "streaming")
+        self.order(
+            |slot| slot.info.state == NodeState::Up,
+            Control::Stream,
+            "streaming",
+        )
     }
 
     pub(super) fn set_paused(&mut self, index: usize, pause: bool) -> Result<(), ControlError> {
@@ -257,7 +299,11 @@ impl Plane {
         };
         let slot = self.slot_in(index, &[from])?;
         for link in slot.links() {
-            link.control(if pause { Control::Pause } else { Control::Resume });
+            link.control(if pause {
+                Control::Pause
+            } else {
+                Control::Resume
+            });
         }
         slot.info.state = to;
         Ok(())
@@ -300,7 +346,9 @@ impl Plane {
         }
         let slot = self.slot(index)?;
         slot.halt(graceful);
-        slot.gates.iter_mut().for_each(super::ports::PortGate::reset);
+        slot.gates
+            .iter_mut()
+            .for_each(super::ports::PortGate::reset);
         slot.info.state = NodeState::Down;
         // Only now do the others learn of it: a leader has ended before another one leads.
         self.change_member(index, |member| {
@@ -405,7 +453,10 @@ impl Plane {
         self.open(index, listeners)?;
         let address = self.slot(index)?.info.address;
         let address = SocketAddr::new(address, self.shared.port);
-        let new = Event::TopologyChange { change: TopologyChangeKind::New, address };
+        let new = Event::TopologyChange {
+            change: TopologyChangeKind::New,
+            address,
+        };
         self.tell(Some(new), index);
         self.tell(self.status(index, StatusChangeKind::Up), index);
         Ok(index)
@@ -464,7 +515,10 @@ impl Plane {
         if was_up {
             self.tell(down, index);
         }
-        let gone = Event::TopologyChange { change: TopologyChangeKind::Removed, address };
+        let gone = Event::TopologyChange {
+            change: TopologyChangeKind::Removed,
+            address,
+        };
         self.tell(Some(gone), index);
         Ok(())
     }
@@ -477,7 +531,9 @@ impl Plane {
         }
         for slot in self.slots.iter_mut().flatten() {
             slot.halt(false);
-            slot.gates.iter_mut().for_each(super::ports::PortGate::reset);
+            slot.gates
+                .iter_mut()
+                .for_each(super::ports::PortGate::reset);
             slot.info.state = NodeState::Down;
         }
         // Shards hold links to each other by way of the view.

@@ -43,7 +43,10 @@ impl Cluster {
     /// Starts a cluster; when this returns, every node can be connected to.
     pub fn start(config: ClusterConfig) -> Result<Self, StartError> {
         let (shared, plane) = Plane::start(config)?;
-        Ok(Self { shared, plane: Mutex::new(plane) })
+        Ok(Self {
+            shared,
+            plane: Mutex::new(plane),
+        })
     }
 
     fn plane(&self) -> MutexGuard<'_, Plane> {
@@ -69,7 +72,10 @@ impl Cluster {
     /// Address and normal port of every member, up or down.
     pub fn contact_points(&self) -> Vec<SocketAddr> {
         let port = self.port();
-        self.nodes().into_iter().map(|node| SocketAddr::new(node.address, port)).collect()
+        self.nodes()
+            .into_iter()
+            .map(|node| SocketAddr::new(node.address, port))
+            .collect()
     }
 
     /// The members, up or down, by index.

@@ -46,7 +46,9 @@ impl Slot {
         address: SocketAddr,
         listener: Option<TcpListener>,
     ) -> Result<(), ControlError> {
-        let Some(acceptor) = self.acceptor().cloned() else { return Ok(()) };
+        let Some(acceptor) = self.acceptor().cloned() else {
+            return Ok(());
+        };
         let gate = &mut self.gates[port as usize];
         let failed = |source| ControlError::Start(StartError::Listen { address, source });
         match gate.fault {

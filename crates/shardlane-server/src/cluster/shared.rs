@@ -30,7 +30,9 @@ pub(crate) struct Shared {
 
 /// The time in microseconds since the epoch.
 pub(crate) fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -69,14 +71,20 @@ impl Shared {
     pub(crate) fn unique_timestamp(&self) -> i64 {
         let now = now_us();
         let next = |last: i64| Some(now.max(last + 1));
-        match self.clock.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
+        match self
+            .clock
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+        {
             Ok(last) | Err(last) => now.max(last + 1),
         }
     }
 
     /// A number that no other caller gets.
     pub(crate) fn seed(&self) -> u64 {
-        crate::rng::mix(self.seeds.fetch_add(crate::rng::GOLDEN_GAMMA, Ordering::Relaxed))
+        crate::rng::mix(
+            self.seeds
+                .fetch_add(crate::rng::GOLDEN_GAMMA, Ordering::Relaxed),
+        )
     }
 
     fn lock_parts(&self) -> MutexGuard<'_, ViewParts> {
@@ -116,7 +124,10 @@ impl Shared {
     pub(crate) fn notify(&self, event: Event, except: Option<u32>) {
         let view = self.view();
         let event = Arc::new(event);
-        for member in view.running().filter(|m| m.is_live() && Some(m.index) != except) {
+        for member in view
+            .running()
+            .filter(|m| m.is_live() && Some(m.index) != except)
+        {
             for link in member.shards.iter() {
                 link.control(Control::Notify(Arc::clone(&event)));
             }

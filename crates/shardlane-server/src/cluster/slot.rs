@@ -119,7 +119,10 @@ impl Slot {
         };
         let made: Result<Vec<_>, _> = self.node.counters.iter().map(|_| make()).collect();
         let (links, ends): (Vec<_>, Vec<_>) = made.map_err(StartError::System)?.into_iter().unzip();
-        Ok(Cradle { links: links.into(), ends })
+        Ok(Cradle {
+            links: links.into(),
+            ends,
+        })
     }
 
     /// Starts the threads. On failure those that have started end again.
@@ -128,11 +131,17 @@ impl Slot {
         self.node.accepted.store(0, Ordering::Relaxed);
         // Real servers keep prepared statements in memory only (ScyllaDB).
         self.node.statements.clear();
-        let mut running = Running { threads: Vec::new(), links: cradle.links };
+        let mut running = Running {
+            threads: Vec::new(),
+            links: cradle.links,
+        };
         let stores = std::mem::take(&mut self.stores);
         for ((shard, (poll, inbox)), store) in (0..).zip(cradle.ends).zip(stores) {
             let birth = Birth {
-                id: ShardId { node: self.node.index, shard },
+                id: ShardId {
+                    node: self.node.index,
+                    shard,
+                },
                 shared: Arc::clone(shared),
                 node: Arc::clone(&self.node),
                 store,
@@ -158,7 +167,9 @@ impl Slot {
     /// Ends the threads and takes back the data. A shard that has panicked has lost its data, as a
     /// disk that has failed.
     pub(super) fn halt(&mut self, graceful: bool) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         for link in running.links.iter() {
             link.control(Control::Stop { graceful });
         }
@@ -167,7 +178,8 @@ impl Slot {
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Store::new()))
             .collect();
-        self.stores.resize_with(self.node.counters.len(), Store::new);
+        self.stores
+            .resize_with(self.node.counters.len(), Store::new);
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -189,7 +201,12 @@ impl Slot {
             index: self.info.index,
             address: self.info.address,
             host_id: self.info.host_id,
-            shards: self.node.counters.iter().map(ShardCounters::snapshot).collect(),
+            shards: self
+                .node
+                .counters
+                .iter()
+                .map(ShardCounters::snapshot)
+                .collect(),
         }
     }
 }

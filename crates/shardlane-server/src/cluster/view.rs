@@ -77,7 +77,10 @@ pub(crate) struct Replication {
 impl Replication {
     /// Whether each node has data of its own, and nobody else has it.
     pub(crate) const fn is_local(&self) -> bool {
-        matches!(self.strategy, ReplicationStrategy::Local | ReplicationStrategy::Other(_))
+        matches!(
+            self.strategy,
+            ReplicationStrategy::Local | ReplicationStrategy::Other(_)
+        )
     }
 
     /// The replicas that are asked and counted. `None`: only the asking node itself.
@@ -95,7 +98,9 @@ impl Replication {
         if self.is_local() {
             return 1;
         }
-        self.strategy.replication_factor().unwrap_or_else(|| view.member_count())
+        self.strategy
+            .replication_factor()
+            .unwrap_or_else(|| view.member_count())
     }
 
     /// Replicas of each partition in one datacenter, as the keyspace asks for.
@@ -188,22 +193,26 @@ impl View {
     /// Builds a view, taking over from `previous` what has not changed.
     pub(crate) fn build(version: u64, parts: &ViewParts, previous: Option<&Self>) -> Self {
         let ring = ring_of(parts, &parts.in_ring, previous.map(|view| &view.ring));
-        let pending_ring = parts
-            .in_pending_ring
-            .as_ref()
-            .map(|in_ring| ring_of(parts, in_ring, previous.and_then(|v| v.pending_ring.as_ref())));
+        let pending_ring = parts.in_pending_ring.as_ref().map(|in_ring| {
+            ring_of(
+                parts,
+                in_ring,
+                previous.and_then(|v| v.pending_ring.as_ref()),
+            )
+        });
         let range_ends = match previous {
             Some(view) if Arc::ptr_eq(&view.ring, &ring) => Arc::clone(&view.range_ends),
             _ => ring.tokens().map(|(token, _)| token).collect(),
         };
-        let replications =
-            replications_of(&parts.schema, &ring, pending_ring.as_ref(), previous);
+        let replications = replications_of(&parts.schema, &ring, pending_ring.as_ref(), previous);
         let mut tables = HashMap::default();
         for keyspace in parts.schema.keyspaces() {
             let replication = &replications[&keyspace.name];
             for table in keyspace.tables.values().chain(keyspace.views.values()) {
-                let route =
-                    TableRoute { table: Arc::clone(table), replication: Arc::clone(replication) };
+                let route = TableRoute {
+                    table: Arc::clone(table),
+                    replication: Arc::clone(replication),
+                };
                 tables.insert(table.id, route);
             }
         }
@@ -241,7 +250,10 @@ impl View {
 
     /// The members that run, with their links.
     pub(crate) fn running(&self) -> impl Iterator<Item = &Arc<Member>> {
-        self.members.iter().flatten().filter(|member| !member.shards.is_empty())
+        self.members
+            .iter()
+            .flatten()
+            .filter(|member| !member.shards.is_empty())
     }
 
     /// The replica that leads conditional writes: the live one that has been up longest.
@@ -274,12 +286,17 @@ impl View {
             up: member.is_live(),
         };
         // A node that is still joining has no tokens that anybody may use.
-        let peers = self.members.iter().flatten().filter(|member| {
-            member.index != local.index && member.state != MemberState::Joining
-        });
+        let peers =
+            self.members.iter().flatten().filter(|member| {
+                member.index != local.index && member.state != MemberState::Joining
+            });
         Some(Topology {
             cluster_name: self.cluster_name.to_string(),
-            flavour: if local.announced_shards == 0 { Flavour::Cassandra } else { Flavour::Scylla },
+            flavour: if local.announced_shards == 0 {
+                Flavour::Cassandra
+            } else {
+                Flavour::Scylla
+            },
             partitioner: PARTITIONER.to_owned(),
             local: info(local),
             peers: peers.map(info).collect(),
@@ -358,10 +375,16 @@ fn replications_of(
         });
         Arc::clone(replication)
     };
-    schema.keyspaces().map(|keyspace| (Arc::clone(&keyspace.name), of(keyspace))).collect()
+    schema
+        .keyspaces()
+        .map(|keyspace| (Arc::clone(&keyspace.name), of(keyspace)))
+        .collect()
 }
 
 /// A sharder for `shards` announced shards: without any, one thread owns everything.
 pub(crate) fn sharder(shards: u16, ignore_msb: u8) -> Sharder {
-    Sharder::new(NonZeroU16::new(shards).unwrap_or(NonZeroU16::MIN), ignore_msb)
+    Sharder::new(
+        NonZeroU16::new(shards).unwrap_or(NonZeroU16::MIN),
+        ignore_msb,
+    )
 }

@@ -42,7 +42,10 @@ pub(crate) struct Leading {
 #[derive(Debug)]
 pub(crate) enum LeadWork {
     Cas(Box<LeadCas>),
-    Read { command: ReadCommand, consistency: SerialConsistency },
+    Read {
+        command: ReadCommand,
+        consistency: SerialConsistency,
+    },
 }
 
 impl Leading {
@@ -65,7 +68,10 @@ impl Leading {
 
     pub(crate) fn lock_key(&self) -> LockKey {
         let (table, partition) = self.place();
-        LockKey { table, partition: partition.clone() }
+        LockKey {
+            table,
+            partition: partition.clone(),
+        }
     }
 }
 
@@ -82,9 +88,16 @@ impl Shard {
         let replicas = route.replication.replicas(token).unwrap_or(&own);
         let datacenter = (level == SerialConsistency::LocalSerial).then(|| self.datacenter());
         let leader = view.leader(replicas, datacenter).ok_or_else(|| {
-            errors::unavailable(Unavailable { consistency: level.into(), required: 1, alive: 0 })
+            errors::unavailable(Unavailable {
+                consistency: level.into(),
+                required: 1,
+                alive: 0,
+            })
         })?;
-        Ok(ShardId { node: leader.index, shard: leader.shard_of(token) })
+        Ok(ShardId {
+            node: leader.index,
+            shard: leader.shard_of(token),
+        })
     }
 
     /// Leads if it is up to this shard, else passes the work on to who does.
@@ -119,16 +132,29 @@ impl Shard {
                     LeadWork::Cas(lead) => lead.consistency,
                     LeadWork::Read { consistency, .. } => (*consistency).into(),
                 };
-                let lead =
-                    LeadTask { consistency, block_for: 1, write_type: WriteType::Cas };
-                let task = Task { origin, lock: None, kind: TaskKind::Lead(lead) };
+                let lead = LeadTask {
+                    consistency,
+                    block_for: 1,
+                    write_type: WriteType::Cas,
+                };
+                let task = Task {
+                    origin,
+                    lock: None,
+                    kind: TaskKind::Lead(lead),
+                };
                 let key = self.tasks.insert(task, Patience::Cas, self.now);
                 self.reply_to(key, 0)
             }
         };
         let work = match work {
             LeadWork::Cas(lead) => Work::LeadCas(lead),
-            LeadWork::Read { command, consistency } => Work::LeadRead { command, consistency },
+            LeadWork::Read {
+                command,
+                consistency,
+            } => Work::LeadRead {
+                command,
+                consistency,
+            },
         };
         self.send(leader, work, Some(reply));
     }
@@ -137,9 +163,9 @@ impl Shard {
     fn lead_locked(&mut self, lock: Rc<LockKey>, leading: Leading) {
         let view = Rc::clone(&self.view);
         let (table, partition) = leading.place();
-        let leader = view.table(table).map(|route| {
-            self.cas_leader(route, partition.token, leading.level())
-        });
+        let leader = view
+            .table(table)
+            .map(|route| self.cas_leader(route, partition.token, leading.level()));
         if !matches!(leader, Some(Ok(leader)) if leader == self.id) {
             // Replicas have changed while this waited in the line.
             self.unlock(lock);
@@ -152,9 +178,10 @@ impl Shard {
                 let consistency = lead.consistency;
                 (lead.plan.read_command(), Then::Cas(lead), consistency)
             }
-            LeadWork::Read { command, consistency } => {
-                (command, Then::Answer, consistency.into())
-            }
+            LeadWork::Read {
+                command,
+                consistency,
+            } => (command, Then::Answer, consistency.into()),
         };
         let Some(route) = view.table(command.table) else {
             let error = errors::invalid("unconfigured table");
@@ -171,9 +198,20 @@ impl Shard {
                 self.decide(origin, Some(lock), *lead, result);
             }
             then => {
-                let Choice { quota, targets, spare } = choice;
+                let Choice {
+                    quota,
+                    targets,
+                    spare,
+                } = choice;
                 self.gather(
-                    origin, Some(lock), command, quota, consistency, &targets, spare, then,
+                    origin,
+                    Some(lock),
+                    command,
+                    quota,
+                    consistency,
+                    &targets,
+                    spare,
+                    then,
                 );
             }
         }
@@ -187,8 +225,17 @@ impl Shard {
         lead: LeadCas,
         known: PartialResult,
     ) {
-        let LeadCas { plan, consistency, serial, seed } = lead;
-        let env = Env { now_us: now_us(), timestamp_us: self.shared.unique_timestamp(), seed };
+        let LeadCas {
+            plan,
+            consistency,
+            serial,
+            seed,
+        } = lead;
+        let env = Env {
+            now_us: now_us(),
+            timestamp_us: self.shared.unique_timestamp(),
+            seed,
+        };
         match plan.decide(known, &env) {
             Err(error) => self.finish(origin, lock, Err(errors::from_engine(error))),
             Ok(outcome) if outcome.mutations.is_empty() => {

@@ -46,13 +46,28 @@ impl Shard {
             write_type: WriteType::Counter,
             rows: None,
         });
-        let key = self.tasks.insert(Task { origin, lock: None, kind }, Patience::Write, self.now);
+        let key = self.tasks.insert(
+            Task {
+                origin,
+                lock: None,
+                kind,
+            },
+            Patience::Write,
+            self.now,
+        );
         for ((part, leader), update) in (0..).zip(leaders).zip(updates.drain(..)) {
             let reply = self.reply_to(key, part);
             if leader == self.id {
                 self.lead_counter(Origin::Shard(reply), &update, consistency);
             } else {
-                self.send(leader, Work::LeadCounter { update, consistency }, Some(reply));
+                self.send(
+                    leader,
+                    Work::LeadCounter {
+                        update,
+                        consistency,
+                    },
+                    Some(reply),
+                );
             }
         }
     }
@@ -80,9 +95,10 @@ impl Shard {
             .or_else(|| live.clone().find(|member| member.datacenter_id == here))
             .or_else(|| live.next());
         match member {
-            Some(member) => {
-                Ok(ShardId { node: member.index, shard: member.shard_of(token) })
-            }
+            Some(member) => Ok(ShardId {
+                node: member.index,
+                shard: member.shard_of(token),
+            }),
             // ANY is no level for counters: somebody must add.
             None => Err(errors::unavailable(super::quota::Unavailable {
                 consistency,
@@ -100,7 +116,9 @@ impl Shard {
         consistency: Consistency,
     ) {
         let view = Rc::clone(&self.view);
-        let Some(member) = view.member(self.id.node) else { return };
+        let Some(member) = view.member(self.id.node) else {
+            return;
+        };
         let mutation = self.store.apply_counter(update, member.host_id.0);
         let order = WriteOrder {
             mutations: vec![mutation],

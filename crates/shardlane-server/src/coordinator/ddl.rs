@@ -28,7 +28,8 @@ impl Shard {
         };
         self.refresh();
         for change in &outcome.events {
-            self.shared.notify(Event::SchemaChange(wire_change(change)), None);
+            self.shared
+                .notify(Event::SchemaChange(wire_change(change)), None);
         }
         let warnings: Vec<&str> = outcome.warnings.iter().map(String::as_str).collect();
         let body = outcome.result.as_ref().map_or(ResultBody::Void, |change| {
@@ -44,14 +45,21 @@ impl Shard {
         let alive = members.iter().filter(|member| member.is_live()).count() as u32;
         let (consistency, required) = (Consistency::All, members.len() as u32);
         if alive < required {
-            let seen = Unavailable { consistency, required, alive };
+            let seen = Unavailable {
+                consistency,
+                required,
+                alive,
+            };
             return self.respond_error(&client, errors::unavailable(seen));
         }
         let shards: Vec<ShardId> = members
             .iter()
             .flat_map(|member| {
                 let count = member.shards.len() as u16;
-                (0..count).map(|shard| ShardId { node: member.index, shard })
+                (0..count).map(|shard| ShardId {
+                    node: member.index,
+                    shard,
+                })
             })
             .filter(|shard| *shard != self.id)
             .collect();
@@ -66,7 +74,11 @@ impl Shard {
             write_type: WriteType::Simple,
             rows: None,
         });
-        let task = Task { origin: Origin::Client(client), lock: None, kind };
+        let task = Task {
+            origin: Origin::Client(client),
+            lock: None,
+            kind,
+        };
         let key = self.tasks.insert(task, Patience::Range, self.now);
         for (part, shard) in (0..).zip(shards) {
             let reply = self.reply_to(key, part);
@@ -91,8 +103,19 @@ fn wire_change(change: &SchemaChange) -> WireChange {
         }
         SchemaChange::Function(change, keyspace, name, arguments) => {
             let argument_types = arguments.iter().map(|name| name.as_str().into()).collect();
-            (change, keyspace, SchemaTarget::Function { name: name.as_str().into(), argument_types })
+            (
+                change,
+                keyspace,
+                SchemaTarget::Function {
+                    name: name.as_str().into(),
+                    argument_types,
+                },
+            )
         }
     };
-    WireChange { kind: kind(change), keyspace: keyspace.as_str().into(), target }
+    WireChange {
+        kind: kind(change),
+        keyspace: keyspace.as_str().into(),
+        target,
+    }
 }

@@ -78,9 +78,10 @@ pub(crate) fn from_engine(error: CqlError) -> ErrorBody {
         ErrorKind::Unauthorized => ErrorDetail::Unauthorized,
         ErrorKind::Invalid => ErrorDetail::Invalid,
         ErrorKind::Config => ErrorDetail::ConfigError,
-        ErrorKind::AlreadyExists { keyspace, table } => {
-            ErrorDetail::AlreadyExists { keyspace: keyspace.into(), table: table.into() }
-        }
+        ErrorKind::AlreadyExists { keyspace, table } => ErrorDetail::AlreadyExists {
+            keyspace: keyspace.into(),
+            table: table.into(),
+        },
         ErrorKind::Protocol => ErrorDetail::ProtocolError,
         ErrorKind::Server => ErrorDetail::ServerError,
     };

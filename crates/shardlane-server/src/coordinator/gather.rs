@@ -48,7 +48,9 @@ pub(crate) enum Then {
 impl Gather {
     /// Takes an answer; true when enough nodes have answered.
     pub(crate) fn receive(&mut self, part: u32, datacenter: u32, result: PartialResult) -> bool {
-        let Some(asked) = self.asked.get_mut(part as usize) else { return false };
+        let Some(asked) = self.asked.get_mut(part as usize) else {
+            return false;
+        };
         self.results.push(result);
         asked.waiting = asked.waiting.saturating_sub(1);
         if asked.waiting == 0 {
@@ -58,7 +60,9 @@ impl Gather {
     }
 
     pub(crate) fn timeout(&self, what: &str) -> ErrorBody {
-        let Quota { received, needed, .. } = self.quota;
+        let Quota {
+            received, needed, ..
+        } = self.quota;
         match self.then {
             Then::Cas(_) => {
                 let write_type = WriteType::Cas;
@@ -73,7 +77,10 @@ impl Gather {
 
 impl Shard {
     /// Asks `targets`, and keeps `spare` for later. This shard answers itself at once.
-    #[allow(clippy::too_many_arguments, reason = "each is a different thing, named at the caller")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different thing, named at the caller"
+    )]
     pub(crate) fn gather(
         &mut self,
         origin: Origin,
@@ -101,13 +108,14 @@ impl Shard {
             spare,
         };
         let kind = TaskKind::Gather(Box::new(gather));
-        let key = self.tasks.insert(Task { origin, lock, kind }, patience, self.now);
+        let key = self
+            .tasks
+            .insert(Task { origin, lock, kind }, patience, self.now);
         if may_speculate {
             self.tasks.speculate_later(key, self.now);
         }
-        let is_complete = targets.iter().fold(false, |is_complete, &node| {
-            self.ask(key, node, &command) || is_complete
-        });
+        // No more are asked than are needed, so only the last one can complete the task.
+        let is_complete = targets.iter().any(|&node| self.ask(key, node, &command));
         if is_complete && let Some(task) = self.tasks.remove(key) {
             self.complete(task);
         }
@@ -131,13 +139,23 @@ impl Shard {
             spare: Vec::new(),
         };
         let kind = TaskKind::Gather(Box::new(gather));
-        self.tasks.insert(Task { origin, lock: None, kind }, Patience::Read, self.now)
+        self.tasks.insert(
+            Task {
+                origin,
+                lock: None,
+                kind,
+            },
+            Patience::Read,
+            self.now,
+        )
     }
 
     /// Asks the shards of one node; true if that completes the task, which takes this very shard.
     fn ask(&mut self, key: TaskKey, node: u32, command: &ReadCommand) -> bool {
         let view = Rc::clone(&self.view);
-        let Some(member) = view.member(node) else { return false };
+        let Some(member) = view.member(node) else {
+            return false;
+        };
         let shards = match &command.target {
             ReadTarget::Partition(partition) => {
                 let shard = member.shard_of(partition.token);
@@ -145,17 +163,27 @@ impl Shard {
             }
             ReadTarget::Range { .. } => 0..member.sharder.nr_shards.get(),
         };
-        let Some(Task { kind: TaskKind::Gather(gather), .. }) = self.tasks.get_mut(key) else {
+        let Some(Task {
+            kind: TaskKind::Gather(gather),
+            ..
+        }) = self.tasks.get_mut(key)
+        else {
             return false;
         };
         let part = gather.asked.len() as u32;
-        gather.asked.push(Asked { waiting: shards.len() as u32 });
+        gather.asked.push(Asked {
+            waiting: shards.len() as u32,
+        });
         let mut is_complete = false;
         for shard in shards {
             let to = ShardId { node, shard };
             if to == self.id {
                 let result = self.read_here(command);
-                if let Some(Task { kind: TaskKind::Gather(gather), .. }) = self.tasks.get_mut(key) {
+                if let Some(Task {
+                    kind: TaskKind::Gather(gather),
+                    ..
+                }) = self.tasks.get_mut(key)
+                {
                     is_complete = gather.receive(part, member.datacenter_id, result);
                 }
             } else {
@@ -168,10 +196,16 @@ impl Shard {
 
     /// Asks one more replica for a read that waits long.
     pub(crate) fn speculate(&mut self, key: TaskKey) {
-        let Some(Task { kind: TaskKind::Gather(gather), .. }) = self.tasks.get_mut(key) else {
+        let Some(Task {
+            kind: TaskKind::Gather(gather),
+            ..
+        }) = self.tasks.get_mut(key)
+        else {
             return;
         };
-        let Some(node) = gather.spare.pop() else { return };
+        let Some(node) = gather.spare.pop() else {
+            return;
+        };
         let (command, may_again) = (gather.command.clone(), !gather.spare.is_empty());
         if may_again {
             self.tasks.speculate_later(key, self.now);
@@ -185,7 +219,13 @@ impl Shard {
 
     /// Goes on with the merged answer.
     pub(crate) fn gathered(&mut self, origin: Origin, lock: Option<Rc<LockKey>>, gather: Gather) {
-        let Gather { command, consistency, then, mut results, .. } = gather;
+        let Gather {
+            command,
+            consistency,
+            then,
+            mut results,
+            ..
+        } = gather;
         let merged = match (results.len(), results.pop()) {
             (1, Some(only)) => only,
             (_, last) => {

@@ -26,11 +26,16 @@ impl Hints {
 impl Shard {
     /// Sends what was kept for a node that is up again.
     pub(crate) fn replay_hints(&mut self, node: u32) {
-        let Some(member) = self.view.member(node) else { return };
+        let Some(member) = self.view.member(node) else {
+            return;
+        };
         for mutation in self.hints.0.remove(&node).unwrap_or_default() {
             let shard = usize::from(member.shard_of(mutation.token()));
             if let Some(link) = member.shards.get(shard) {
-                link.send(Message::Work { work: Work::Apply(mutation), reply: None });
+                link.send(Message::Work {
+                    work: Work::Apply(mutation),
+                    reply: None,
+                });
             }
         }
     }

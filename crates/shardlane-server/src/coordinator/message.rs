@@ -48,11 +48,17 @@ pub(crate) enum Work {
     /// Forget a table's data.
     Truncate(TableId),
     /// As the leader of a counter's partition: add, and spread the sum to the other replicas.
-    LeadCounter { update: CounterUpdate, consistency: Consistency },
+    LeadCounter {
+        update: CounterUpdate,
+        consistency: Consistency,
+    },
     /// As the leader of a partition: decide a conditional write.
     LeadCas(Box<LeadCas>),
     /// As the leader of a partition: read what conditional writes have agreed on.
-    LeadRead { command: ReadCommand, consistency: SerialConsistency },
+    LeadRead {
+        command: ReadCommand,
+        consistency: SerialConsistency,
+    },
 }
 
 /// A conditional write on its way to the leader.

@@ -48,7 +48,11 @@ const fn majority(of: u32) -> u32 {
 impl Quota {
     /// One answer from anybody: for work with a single addressee.
     pub(crate) const fn one() -> Self {
-        Self { scope: Scope::Everywhere, needed: 1, received: 0 }
+        Self {
+            scope: Scope::Everywhere,
+            needed: 1,
+            received: 0,
+        }
     }
 
     /// What `consistency` takes for partitions with these replicas, seen from a node of
@@ -61,9 +65,13 @@ impl Quota {
         local_datacenter: u32,
     ) -> Result<Self, Unavailable> {
         let alive_in = |datacenter: Option<u32>| -> u32 {
-            let counted = replicas.iter().filter_map(|&node| view.member(node)).filter(|member| {
-                member.is_live() && datacenter.is_none_or(|wanted| wanted == member.datacenter_id)
-            });
+            let counted = replicas
+                .iter()
+                .filter_map(|&node| view.member(node))
+                .filter(|member| {
+                    member.is_live()
+                        && datacenter.is_none_or(|wanted| wanted == member.datacenter_id)
+                });
             counted.count() as u32
         };
         let total = replication.total_factor(view);
@@ -84,12 +92,20 @@ impl Quota {
                     let needed = majority(replication.factor_in(datacenter, view));
                     let alive = alive_in(Some(datacenter));
                     if alive < needed {
-                        return Err(Unavailable { consistency, required: needed, alive });
+                        return Err(Unavailable {
+                            consistency,
+                            required: needed,
+                            alive,
+                        });
                     }
                     each.push((datacenter, needed));
                 }
                 let needed = each.iter().map(|(_, needed)| needed).sum();
-                return Ok(Self { scope: Scope::Each(each), needed, received: 0 });
+                return Ok(Self {
+                    scope: Scope::Each(each),
+                    needed,
+                    received: 0,
+                });
             }
         };
         let alive = match &scope {
@@ -98,9 +114,17 @@ impl Quota {
         };
         // ANY is content with a hint, so no replica need be alive.
         if alive < needed && consistency != Consistency::Any {
-            return Err(Unavailable { consistency, required: needed, alive });
+            return Err(Unavailable {
+                consistency,
+                required: needed,
+                alive,
+            });
         }
-        Ok(Self { scope, needed, received: 0 })
+        Ok(Self {
+            scope,
+            needed,
+            received: 0,
+        })
     }
 
     /// Whether an answer of a node in `datacenter` brings this nearer to its end.
@@ -108,9 +132,9 @@ impl Quota {
         match &self.scope {
             Scope::Everywhere => true,
             Scope::Datacenter(wanted) => *wanted == datacenter,
-            Scope::Each(each) => {
-                each.iter().any(|(wanted, missing)| *wanted == datacenter && *missing > 0)
-            }
+            Scope::Each(each) => each
+                .iter()
+                .any(|(wanted, missing)| *wanted == datacenter && *missing > 0),
         }
     }
 

@@ -49,8 +49,15 @@ impl Shard {
                 return self.finish(origin, None, Err(error));
             };
             if route.table.is_virtual {
-                let Some(topology) = self.topology() else { return };
-                run.feed(system::read_virtual(&view.schema, &topology, &command, now_us()));
+                let Some(topology) = self.topology() else {
+                    return;
+                };
+                run.feed(system::read_virtual(
+                    &view.schema,
+                    &topology,
+                    &command,
+                    now_us(),
+                ));
                 continue;
             }
             let serial = match consistency {
@@ -70,10 +77,21 @@ impl Shard {
                 run.feed(result);
                 continue;
             }
-            let Choice { quota, targets, spare } = choice;
+            let Choice {
+                quota,
+                targets,
+                spare,
+            } = choice;
             let then = Then::Run(run);
             return self.gather(
-                origin, None, command, quota, consistency, &targets, spare, then,
+                origin,
+                None,
+                command,
+                quota,
+                consistency,
+                &targets,
+                spare,
+                then,
             );
         }
     }
@@ -110,10 +128,19 @@ impl Shard {
         };
         let Some(replicas) = route.replication.replicas(token) else {
             let targets = vec![self.id.node];
-            return Ok((command, Choice { quota: Quota::one(), targets, spare: Vec::new() }));
+            return Ok((
+                command,
+                Choice {
+                    quota: Quota::one(),
+                    targets,
+                    spare: Vec::new(),
+                },
+            ));
         };
         let choice = self.choose_among(view, route, replicas, consistency)?;
-        let Some(last) = last else { return Ok((command, choice)) };
+        let Some(last) = last else {
+            return Ok((command, choice));
+        };
         let mut end = view.range_end(token);
         while end < last {
             let next = view.range_end(Token(end.0 + 1));
@@ -123,7 +150,11 @@ impl Shard {
             }
             end = next;
         }
-        let command = if end < last { command.clip(end) } else { command };
+        let command = if end < last {
+            command.clip(end)
+        } else {
+            command
+        };
         Ok((command, choice))
     }
 
@@ -145,7 +176,11 @@ impl Shard {
             .collect();
         live.sort_by_key(|&(node, datacenter)| (node != self.id.node, datacenter != here));
         let mut wanted = quota.clone();
-        let mut choice = Choice { quota, targets: Vec::new(), spare: Vec::new() };
+        let mut choice = Choice {
+            quota,
+            targets: Vec::new(),
+            spare: Vec::new(),
+        };
         for (node, datacenter) in live {
             if !wanted.is_met() && wanted.wants(datacenter) {
                 wanted.count(datacenter);
@@ -181,6 +216,13 @@ impl Shard {
         // Even if this shard leads: the lock is a queue, and the way into it is a message.
         let key = self.gather_from_leader(origin, command.clone(), level.into(), run);
         let reply = self.reply_to(key, 0);
-        self.send(leader, Work::LeadRead { command, consistency: level }, Some(reply));
+        self.send(
+            leader,
+            Work::LeadRead {
+                command,
+                consistency: level,
+            },
+            Some(reply),
+        );
     }
 }

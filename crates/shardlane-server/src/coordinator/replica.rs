@@ -28,7 +28,12 @@ impl Shard {
     pub(crate) fn on_message(&mut self, message: Message) {
         match message {
             Message::Work { work, reply } => self.on_work(work, reply),
-            Message::Answer { task, part, from, answer } => {
+            Message::Answer {
+                task,
+                part,
+                from,
+                answer,
+            } => {
                 self.on_answer(task, part, from, answer);
             }
         }
@@ -46,14 +51,26 @@ impl Shard {
                 self.store.truncate(table);
                 Answer::Done
             }
-            Work::LeadCounter { update, consistency } => {
+            Work::LeadCounter {
+                update,
+                consistency,
+            } => {
                 return self.lead_counter(origin, &update, consistency);
             }
             Work::LeadCas(lead) => {
-                return self.lead(Leading { origin, work: LeadWork::Cas(lead) });
+                return self.lead(Leading {
+                    origin,
+                    work: LeadWork::Cas(lead),
+                });
             }
-            Work::LeadRead { command, consistency } => {
-                let work = LeadWork::Read { command, consistency };
+            Work::LeadRead {
+                command,
+                consistency,
+            } => {
+                let work = LeadWork::Read {
+                    command,
+                    consistency,
+                };
                 return self.lead(Leading { origin, work });
             }
         };
@@ -80,15 +97,21 @@ impl Shard {
     /// Sends work to a shard; a shard that is not there will not answer.
     pub(crate) fn send(&self, to: ShardId, work: Work, reply: Option<ReplyTo>) {
         self.counters().forwarded();
-        if let Some(link) =
-            self.view.member(to.node).and_then(|member| member.shards.get(usize::from(to.shard)))
+        if let Some(link) = self
+            .view
+            .member(to.node)
+            .and_then(|member| member.shards.get(usize::from(to.shard)))
         {
             link.send(Message::Work { work, reply });
         }
     }
 
     pub(crate) const fn reply_to(&self, task: TaskKey, part: u32) -> ReplyTo {
-        ReplyTo { shard: self.id, task, part }
+        ReplyTo {
+            shard: self.id,
+            task,
+            part,
+        }
     }
 
     fn answer(&self, reply: ReplyTo, answer: Answer) {
@@ -96,14 +119,24 @@ impl Shard {
         if let Some(member) = self.view.member(shard.node)
             && let Some(link) = member.shards.get(usize::from(shard.shard))
         {
-            link.send(Message::Answer { task, part, from: self.id.node, answer });
+            link.send(Message::Answer {
+                task,
+                part,
+                from: self.id.node,
+                answer,
+            });
         }
     }
 
     fn on_answer(&mut self, key: TaskKey, part: u32, from: u32, answer: Answer) {
-        let datacenter = self.view.member(from).map_or(u32::MAX, |member| member.datacenter_id);
+        let datacenter = self
+            .view
+            .member(from)
+            .map_or(u32::MAX, |member| member.datacenter_id);
         // Late answers find no task, and are as good as lost.
-        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Some(task) = self.tasks.get_mut(key) else {
+            return;
+        };
         let is_complete = match (&mut task.kind, answer) {
             (_, Answer::Failed(error)) => {
                 if let Some(task) = self.tasks.remove(key) {

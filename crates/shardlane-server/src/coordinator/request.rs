@@ -27,7 +27,9 @@ impl Shard {
     /// Takes what a connection has read.
     pub(crate) fn on_bytes(&mut self, key: ConnectionKey, mut bytes: &[u8]) {
         // The parser is taken out while its frames are handled, for they may borrow from it.
-        let Some(mut parser) = self.connection(key).and_then(|c| c.parser.take()) else { return };
+        let Some(mut parser) = self.connection(key).and_then(|c| c.parser.take()) else {
+            return;
+        };
         let over = loop {
             if self.must_wait(key, bytes) {
                 break false;
@@ -49,7 +51,9 @@ impl Shard {
 
     /// Whether the client must first take what it has asked for; the rest of its requests waits.
     fn must_wait(&mut self, key: ConnectionKey, rest: &[u8]) -> bool {
-        let Some(connection) = self.connection(key) else { return false };
+        let Some(connection) = self.connection(key) else {
+            return false;
+        };
         if connection.unsent() <= UNSENT_MAX {
             return false;
         }
@@ -84,7 +88,9 @@ impl Shard {
         self.refresh();
         self.counters().request();
         let limit = self.shared.config.max_frame_bytes;
-        let Some(connection) = self.connection(key) else { return };
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
         if connection.phase == Phase::New {
             // The version of the first frame is that of the connection.
             connection.dialect.version = header.version;
@@ -145,7 +151,9 @@ impl Shard {
         wrong_shard: Option<u16>,
         version: Version,
     ) {
-        let Some(connection) = self.connection(client.connection) else { return };
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         let (phase, agreed) = (connection.phase, connection.dialect.version);
         if version != agreed {
             let message = format!(
@@ -162,7 +170,11 @@ impl Shard {
                 let message = format!(
                     "Unexpected message {}, expecting {}",
                     request.opcode(),
-                    if phase == Phase::New { "STARTUP or OPTIONS" } else { "AUTH_RESPONSE" }
+                    if phase == Phase::New {
+                        "STARTUP or OPTIONS"
+                    } else {
+                        "AUTH_RESPONSE"
+                    }
                 );
                 self.respond_error(&client, errors::protocol(message));
             }
@@ -178,7 +190,9 @@ impl Shard {
     fn judge(&mut self, client: &Client, request: &Request<'_>) -> Judged {
         let rules = Arc::clone(&self.rules);
         let text = self.text_of(request);
-        let Some(connection) = self.connection(client.connection) else { return Judged::Done };
+        let Some(connection) = self.connection(client.connection) else {
+            return Judged::Done;
+        };
         let context = RequestContext {
             opcode: request.opcode(),
             connection: connection.number,
@@ -187,7 +201,9 @@ impl Shard {
             shard: self.id.shard,
             text: text.as_deref(),
         };
-        let Some(reaction) = first_hit(&rules, &context) else { return Judged::GoOn(None) };
+        let Some(reaction) = first_hit(&rules, &context) else {
+            return Judged::GoOn(None);
+        };
         match reaction {
             Reaction::Close => {
                 self.close(client.connection);
@@ -235,5 +251,8 @@ impl Shard {
 
 /// Requests that drivers may ask to be traced.
 const fn is_traceable(opcode: Opcode) -> bool {
-    matches!(opcode, Opcode::Query | Opcode::Prepare | Opcode::Execute | Opcode::Batch)
+    matches!(
+        opcode,
+        Opcode::Query | Opcode::Prepare | Opcode::Execute | Opcode::Batch
+    )
 }

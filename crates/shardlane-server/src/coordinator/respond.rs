@@ -44,9 +44,10 @@ impl Shard {
     fn respond_rows(&mut self, client: &Client, rows: &RowsOut) {
         let mut cells = std::mem::take(&mut self.scratch);
         cells.clear();
-        let written = rows.rows.iter().flatten().try_for_each(|cell| {
-            primitive::write_bytes_opt(&mut cells, cell.as_deref(), "cell")
-        });
+        let written =
+            rows.rows.iter().flatten().try_for_each(|cell| {
+                primitive::write_bytes_opt(&mut cells, cell.as_deref(), "cell")
+            });
         let prepared = client.statement.as_ref().filter(|statement| {
             let columns = statement.prepared.result.as_ref();
             columns.is_some_and(|columns| Arc::ptr_eq(columns, &rows.columns))
@@ -86,15 +87,20 @@ impl Shard {
     }
 
     pub(crate) fn respond_prepared(&mut self, client: &Client, statement: &Statement) {
-        let Some(connection) = self.connection(client.connection) else { return };
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         let mut bind_flags = statement.bind.flags;
         if statement.prepared.is_lwt && connection.marks_lwt {
             bind_flags |= super::session::LWT_MARK;
         }
         let none = EncodedColumns::default();
         let result = statement.result.as_ref().unwrap_or(&none);
-        let no_metadata =
-            if result.count == 0 { MetadataFlags::NO_METADATA } else { result.flags };
+        let no_metadata = if result.count == 0 {
+            MetadataFlags::NO_METADATA
+        } else {
+            result.flags
+        };
         let body = ResultBody::Prepared(Prepared {
             id: &statement.prepared.id,
             result_metadata_id: None,
@@ -117,7 +123,9 @@ impl Shard {
     pub(crate) fn respond(&mut self, client: &Client, response: &Response<'_>, warnings: &[&str]) {
         let now = self.now;
         let mut scratch = Vec::new();
-        let Some(connection) = self.connection(client.connection) else { return };
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         if connection.is_silent {
             return;
         }
@@ -130,10 +138,19 @@ impl Shard {
         if !append(connection, client.stream, response, &envelope, &mut scratch) {
             let message = "the response is longer than a frame may be";
             let error = ErrorBody::new(message, ErrorDetail::ServerError);
-            append(connection, client.stream, &Response::Error(error), &envelope, &mut scratch);
+            append(
+                connection,
+                client.stream,
+                &Response::Error(error),
+                &envelope,
+                &mut scratch,
+            );
         }
         if !connection.faults.is_empty()
-            && let Some(at) = connection.faults.iter().position(|(s, _)| *s == client.stream)
+            && let Some(at) = connection
+                .faults
+                .iter()
+                .position(|(s, _)| *s == client.stream)
         {
             let (_, fault) = connection.faults.swap_remove(at);
             if let ResponseFault::Delay(by) = fault {

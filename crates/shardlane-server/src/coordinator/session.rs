@@ -27,7 +27,10 @@ impl Shard {
     /// What this shard offers; `shard` is the number to tell.
     fn supported(&self, shard: u16) -> SupportedOptions {
         let compression = vec!["lz4".to_owned(), "snappy".to_owned()];
-        let announced = self.view.member(self.id.node).map_or(0, |member| member.announced_shards);
+        let announced = self
+            .view
+            .member(self.id.node)
+            .map_or(0, |member| member.announced_shards);
         let Some(nr_shards) = NonZeroU16::new(announced) else {
             let versions = [Version::V3, Version::V4];
             return SupportedOptions {
@@ -41,7 +44,11 @@ impl Shard {
         SupportedOptions {
             cql_versions: vec![Flavour::Scylla.cql_version().to_owned()],
             compression,
-            shard_info: Some(ShardInfo { shard, nr_shards, ignore_msb }),
+            shard_info: Some(ShardInfo {
+                shard,
+                nr_shards,
+                ignore_msb,
+            }),
             shard_aware_port: self.shared.shard_aware_port,
             lwt_mark: Some(LWT_MARK),
             rate_limit_error: Some(RATE_LIMIT_ERROR),
@@ -51,7 +58,9 @@ impl Shard {
     }
 
     pub(crate) fn on_options(&mut self, client: &Client, wrong_shard: Option<u16>) {
-        let supported = self.supported(wrong_shard.unwrap_or(self.id.shard)).to_options();
+        let supported = self
+            .supported(wrong_shard.unwrap_or(self.id.shard))
+            .to_options();
         let options = supported
             .iter()
             .map(|(key, values)| (*key, values.iter().map(String::as_str).collect()))
@@ -62,7 +71,9 @@ impl Shard {
     pub(crate) fn on_startup(&mut self, client: &Client, startup: &Startup<'_>) {
         let supported = self.supported(self.id.shard);
         let needs_credentials = !self.shared.config.users.is_empty();
-        let Some(connection) = self.connection(client.connection) else { return };
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         if connection.phase != Phase::New {
             let error = errors::protocol("Unexpected message STARTUP, the connection is started");
             return self.respond_error(client, error);
@@ -86,11 +97,16 @@ impl Shard {
     }
 
     pub(crate) fn on_credentials(&mut self, client: &Client, message: &AuthResponse<'_>) {
-        let is_known = message.token.and_then(plain_credentials).is_some_and(|(user, password)| {
-            let mut users = self.shared.config.users.iter();
-            users.any(|known| known.user == user && known.password == password)
-        });
-        let Some(connection) = self.connection(client.connection) else { return };
+        let is_known = message
+            .token
+            .and_then(plain_credentials)
+            .is_some_and(|(user, password)| {
+                let mut users = self.shared.config.users.iter();
+                users.any(|known| known.user == user && known.password == password)
+            });
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         if connection.phase != Phase::Authenticating {
             let error = errors::protocol("Unexpected message AUTH_RESPONSE");
             return self.respond_error(client, error);
@@ -106,7 +122,9 @@ impl Shard {
     }
 
     pub(crate) fn on_register(&mut self, client: &Client, register: &Register) {
-        let Some(connection) = self.connection(client.connection) else { return };
+        let Some(connection) = self.connection(client.connection) else {
+            return;
+        };
         for kind in &register.kinds {
             connection.register(*kind);
         }
@@ -126,7 +144,10 @@ fn plain_credentials(token: &[u8]) -> Option<(&str, &str)> {
     if parts.next().is_some() {
         return None;
     }
-    Some((std::str::from_utf8(user).ok()?, std::str::from_utf8(password).ok()?))
+    Some((
+        std::str::from_utf8(user).ok()?,
+        std::str::from_utf8(password).ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -136,7 +157,10 @@ mod tests {
     #[test]
     fn plain_tokens_have_three_parts() {
         assert_eq!(plain_credentials(b"\0ada\0secret"), Some(("ada", "secret")));
-        assert_eq!(plain_credentials(b"as\0ada\0secret"), Some(("ada", "secret")));
+        assert_eq!(
+            plain_credentials(b"as\0ada\0secret"),
+            Some(("ada", "secret"))
+        );
         assert_eq!(plain_credentials(b"ada\0secret"), None);
         assert_eq!(plain_credentials(b"\0ada\0sec\0ret"), None);
         assert_eq!(plain_credentials(b"\0ada\0\xFF"), None);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use shardlane_routing::Token;
-use shardlane_wire::request::{Batch, BatchQuery, BatchType, Execute, Prepare, QueryParams, Query};
+use shardlane_wire::request::{Batch, BatchQuery, BatchType, Execute, Prepare, Query, QueryParams};
 use shardlane_wire::{
     BoundValues, Consistency, ErrorBody, ResultBody, SerialConsistency, Value, WriteType,
 };
@@ -15,8 +15,8 @@ use super::task::{Client, Origin};
 use super::write::WriteOrder;
 use crate::cluster::shared::now_us;
 use crate::engine::{
-    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, Prepared, TableId, bind, bind_batch,
-    prepare,
+    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, Prepared, TableId, bind,
+    bind_batch, prepare,
 };
 use crate::net::connection::ConnectionKey;
 use crate::node::shard::Shard;
@@ -37,10 +37,15 @@ impl<'a> Terms<'a> {
     fn of(params: &QueryParams<'a>) -> Self {
         Self {
             consistency: params.consistency,
-            serial: params.serial_consistency.unwrap_or(SerialConsistency::Serial),
+            serial: params
+                .serial_consistency
+                .unwrap_or(SerialConsistency::Serial),
             write_type: &WriteType::Simple,
             // Drivers say "no paging" by zero or less.
-            page_size: params.page_size.and_then(|size| usize::try_from(size).ok()).filter(|s| *s > 0),
+            page_size: params
+                .page_size
+                .and_then(|size| usize::try_from(size).ok())
+                .filter(|s| *s > 0),
             paging_state: params.paging_state,
         }
     }
@@ -139,7 +144,9 @@ impl Shard {
         }
         let terms = Terms {
             consistency: batch.consistency,
-            serial: batch.serial_consistency.unwrap_or(SerialConsistency::Serial),
+            serial: batch
+                .serial_consistency
+                .unwrap_or(SerialConsistency::Serial),
             write_type: &write_type,
             page_size: None,
             paging_state: None,
@@ -182,9 +189,17 @@ impl Shard {
             }
             Operation::Cas(plan) => {
                 let serial = terms.serial;
-                let lead = LeadCas { plan, consistency, serial, seed: env.seed };
+                let lead = LeadCas {
+                    plan,
+                    consistency,
+                    serial,
+                    seed: env.seed,
+                };
                 let work = LeadWork::Cas(Box::new(lead));
-                self.lead(Leading { origin: Origin::Client(client), work });
+                self.lead(Leading {
+                    origin: Origin::Client(client),
+                    work,
+                });
             }
             Operation::Ddl(ddl) => self.alter(&client, &ddl),
             Operation::Truncate(table) => self.truncate(client, table),
@@ -204,11 +219,16 @@ impl Shard {
     fn env(&mut self, timestamp: Option<i64>) -> Env {
         let now = now_us();
         let timestamp_us = timestamp.unwrap_or_else(|| self.timestamp());
-        Env { now_us: now, timestamp_us, seed: self.rng.next_u64() }
+        Env {
+            now_us: now,
+            timestamp_us,
+            seed: self.rng.next_u64(),
+        }
     }
 
     fn keyspace(&mut self, key: ConnectionKey) -> Option<Arc<str>> {
-        self.connection(key).and_then(|connection| connection.keyspace.clone())
+        self.connection(key)
+            .and_then(|connection| connection.keyspace.clone())
     }
 
     fn statement_of_text(
@@ -217,13 +237,17 @@ impl Shard {
         text: &str,
     ) -> Result<LocalStatement, ErrorBody> {
         let keyspace = self.keyspace(key);
-        if let Some(known) = self.statements.text(keyspace.as_ref(), text, &self.view.schema) {
+        if let Some(known) = self
+            .statements
+            .text(keyspace.as_ref(), text, &self.view.schema)
+        {
             return Ok(known);
         }
-        let prepared = prepare(&self.view.schema, keyspace.as_deref(), text)
-            .map_err(errors::from_engine)?;
+        let prepared =
+            prepare(&self.view.schema, keyspace.as_deref(), text).map_err(errors::from_engine)?;
         let statement = Rc::new(Arc::new(Statement::new(prepared)));
-        self.statements.remember_text(keyspace.as_ref(), text, &statement);
+        self.statements
+            .remember_text(keyspace.as_ref(), text, &statement);
         Ok(statement)
     }
 
@@ -240,9 +264,15 @@ impl Shard {
 
     /// Counts how a request for one partition met this shard.
     fn count_arrival(&self, operation: &Operation) {
-        let Some((table, token)) = routable(operation) else { return };
-        let Some(route) = self.view.table(table) else { return };
-        let Some(replicas) = route.replication.replicas(token) else { return };
+        let Some((table, token)) = routable(operation) else {
+            return;
+        };
+        let Some(route) = self.view.table(table) else {
+            return;
+        };
+        let Some(replicas) = route.replication.replicas(token) else {
+            return;
+        };
         let arrival = if !replicas.contains(&self.id.node) {
             Arrival::WrongNode
         } else if self.owns(&self.view, replicas, token) {
@@ -284,8 +314,11 @@ const fn bound(value: Value<'_>) -> Bound<'_> {
 }
 
 fn bounds<'a>(values: &BoundValues<'a>) -> Result<Vec<Bound<'a>>, ErrorBody> {
-    let each = values.iter().map(|item| item.map(|(_, value)| bound(value)));
-    each.collect::<Result<_, _>>().map_err(|error| errors::protocol(error.to_string()))
+    let each = values
+        .iter()
+        .map(|item| item.map(|(_, value)| bound(value)));
+    each.collect::<Result<_, _>>()
+        .map_err(|error| errors::protocol(error.to_string()))
 }
 
 fn bind_values(
@@ -295,11 +328,12 @@ fn bind_values(
 ) -> Result<Operation, ErrorBody> {
     if !values.named {
         let positional = bounds(values)?;
-        return bind(prepared, BoundArgs::Positional(&positional), env).map_err(errors::from_engine);
+        return bind(prepared, BoundArgs::Positional(&positional), env)
+            .map_err(errors::from_engine);
     }
-    let each = values.iter().map(|item| {
-        item.map(|(name, value)| (name.unwrap_or_default(), bound(value)))
-    });
+    let each = values
+        .iter()
+        .map(|item| item.map(|(name, value)| (name.unwrap_or_default(), bound(value))));
     let named: Vec<_> = each
         .collect::<Result<_, _>>()
         .map_err(|error: shardlane_wire::WireError| errors::protocol(error.to_string()))?;

@@ -41,9 +41,18 @@ impl Shard {
             .filter(|route| !route.table.is_virtual && !route.replication.is_local())
             .map(|route| route.table.id)
             .collect();
-        let streaming = Streaming { tables, resume: None, unacknowledged: 0, done };
+        let streaming = Streaming {
+            tables,
+            resume: None,
+            unacknowledged: 0,
+            done,
+        };
         let kind = TaskKind::Stream(Box::new(streaming));
-        let task = Task { origin: Origin::Nobody, lock: None, kind };
+        let task = Task {
+            origin: Origin::Nobody,
+            lock: None,
+            kind,
+        };
         let key = self.tasks.insert(task, Patience::Endless, self.now);
         self.stream_on(key);
     }
@@ -52,11 +61,16 @@ impl Shard {
     pub(crate) fn stream_on(&mut self, key: TaskKey) {
         let view = Rc::clone(&self.view);
         loop {
-            let Some(Task { kind: TaskKind::Stream(streaming), .. }) = self.tasks.get_mut(key)
+            let Some(Task {
+                kind: TaskKind::Stream(streaming),
+                ..
+            }) = self.tasks.get_mut(key)
             else {
                 return;
             };
-            let Some(&table) = streaming.tables.last() else { break };
+            let Some(&table) = streaming.tables.last() else {
+                break;
+            };
             let resume = streaming.resume.take();
             let mut command = ReadCommand::scan(table, Token::MIN, Token::MAX, ROWS_PER_STEP);
             command.resume = resume;
@@ -68,13 +82,19 @@ impl Shard {
                 for fragment in result.fragments {
                     let token = fragment.key.token;
                     for to in self.in_need(&view, route, token) {
-                        let mutation = Mutation { table, fragment: fragment.clone() };
+                        let mutation = Mutation {
+                            table,
+                            fragment: fragment.clone(),
+                        };
                         self.send(to, Work::Apply(mutation), Some(reply));
                         sent += 1;
                     }
                 }
             }
-            let Some(Task { kind: TaskKind::Stream(streaming), .. }) = self.tasks.get_mut(key)
+            let Some(Task {
+                kind: TaskKind::Stream(streaming),
+                ..
+            }) = self.tasks.get_mut(key)
             else {
                 return;
             };
@@ -87,7 +107,11 @@ impl Shard {
                 return;
             }
         }
-        if let Some(Task { kind: TaskKind::Stream(streaming), .. }) = self.tasks.remove(key) {
+        if let Some(Task {
+            kind: TaskKind::Stream(streaming),
+            ..
+        }) = self.tasks.remove(key)
+        {
             // Who no longer waits need not be told.
             let _ = streaming.done.send(());
         }
@@ -97,7 +121,8 @@ impl Shard {
     fn in_need(&self, view: &View, route: &TableRoute, token: Token) -> Vec<ShardId> {
         let replicas = route.replication.replicas(token).unwrap_or_default();
         let restoring = replicas.iter().filter(|&&node| {
-            view.member(node).is_some_and(|member| member.state == MemberState::Restoring)
+            view.member(node)
+                .is_some_and(|member| member.state == MemberState::Restoring)
         });
         let pending = route.replication.pending_replicas(token).iter();
         let pending = pending.filter(|node| !replicas.contains(node));
@@ -105,7 +130,10 @@ impl Shard {
             .chain(pending)
             .filter(|&&node| node != self.id.node)
             .filter_map(|&node| view.member(node))
-            .map(|member| ShardId { node: member.index, shard: member.shard_of(token) })
+            .map(|member| ShardId {
+                node: member.index,
+                shard: member.shard_of(token),
+            })
             .collect()
     }
 }

@@ -133,7 +133,8 @@ impl Tasks {
 
     /// Asks to be reminded when it is time to ask another replica.
     pub(crate) fn speculate_later(&mut self, key: TaskKey, now: Instant) {
-        self.speculations.drop_done(|key| is_there(&self.slab, *key));
+        self.speculations
+            .drop_done(|key| is_there(&self.slab, *key));
         self.speculations.push(now, key);
     }
 
@@ -184,7 +185,8 @@ impl Tasks {
 }
 
 fn is_there(slab: &Slab<(u32, Task)>, key: TaskKey) -> bool {
-    slab.get(key.slot as usize).is_some_and(|(generation, _)| *generation == key.generation)
+    slab.get(key.slot as usize)
+        .is_some_and(|(generation, _)| *generation == key.generation)
 }
 
 #[cfg(test)]
@@ -199,7 +201,11 @@ mod tests {
             write_type: WriteType::Simple,
             rows: None,
         });
-        Task { origin: Origin::Nobody, lock: None, kind }
+        Task {
+            origin: Origin::Nobody,
+            lock: None,
+            kind,
+        }
     }
 
     #[test]

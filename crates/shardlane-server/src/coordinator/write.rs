@@ -30,7 +30,9 @@ pub(crate) struct WriteOrder {
 impl WriteTask {
     /// Counts an acknowledgement; true when it was the last that was needed.
     pub(crate) fn acknowledge(&mut self, part: u32, datacenter: u32) -> bool {
-        let Some(quota) = self.quotas.get_mut(part as usize) else { return false };
+        let Some(quota) = self.quotas.get_mut(part as usize) else {
+            return false;
+        };
         if quota.is_met() {
             return false;
         }
@@ -54,9 +56,17 @@ impl Shard {
     /// a batch is all or nothing as far as this coordinator can see.
     pub(crate) fn write(&mut self, origin: Origin, lock: Option<Rc<LockKey>>, order: WriteOrder) {
         let view = Rc::clone(&self.view);
-        let WriteOrder { mutations, level, consistency, write_type, rows } = order;
-        let quotas: Result<Vec<Quota>, Unavailable> =
-            mutations.iter().map(|mutation| self.write_quota(&view, mutation, level)).collect();
+        let WriteOrder {
+            mutations,
+            level,
+            consistency,
+            write_type,
+            rows,
+        } = order;
+        let quotas: Result<Vec<Quota>, Unavailable> = mutations
+            .iter()
+            .map(|mutation| self.write_quota(&view, mutation, level))
+            .collect();
         let quotas = match quotas {
             Ok(quotas) => quotas,
             Err(mut seen) => {
@@ -72,10 +82,21 @@ impl Shard {
             let outcome = rows.map_or(Outcome::Void, Outcome::Rows);
             return self.finish(origin, lock, Ok(outcome));
         }
-        let patience =
-            if write_type == WriteType::Cas { Patience::Cas } else { Patience::Write };
-        let kind = TaskKind::Write(WriteTask { quotas, open, consistency, write_type, rows });
-        let key = self.tasks.insert(Task { origin, lock, kind }, patience, self.now);
+        let patience = if write_type == WriteType::Cas {
+            Patience::Cas
+        } else {
+            Patience::Write
+        };
+        let kind = TaskKind::Write(WriteTask {
+            quotas,
+            open,
+            consistency,
+            write_type,
+            rows,
+        });
+        let key = self
+            .tasks
+            .insert(Task { origin, lock, kind }, patience, self.now);
         for (part, mutation) in (0..).zip(mutations) {
             self.spread(&view, mutation, Some((key, part)));
         }
@@ -127,7 +148,9 @@ impl Shard {
     /// Sends a mutation to all who take it, and applies it here if this is one of them.
     fn spread(&mut self, view: &View, mutation: Mutation, task: Option<(TaskKey, u32)>) {
         let token = mutation.token();
-        let Some(route) = view.table(mutation.table) else { return };
+        let Some(route) = view.table(mutation.table) else {
+            return;
+        };
         let own = [self.id.node];
         let replicas = route.replication.replicas(token).unwrap_or(&own);
         let joining = route.replication.pending_replicas(token);
@@ -135,12 +158,17 @@ impl Shard {
         let reply = task.map(|(key, part)| self.reply_to(key, part));
         let (mut is_mine, mut is_taken) = (false, false);
         for &node in replicas.iter().chain(joining) {
-            let Some(member) = view.member(node) else { continue };
+            let Some(member) = view.member(node) else {
+                continue;
+            };
             if !member.takes_writes() {
                 continue;
             }
             is_taken = true;
-            let to = ShardId { node, shard: member.shard_of(token) };
+            let to = ShardId {
+                node,
+                shard: member.shard_of(token),
+            };
             if to == self.id {
                 is_mine = true;
             } else {
@@ -158,5 +186,7 @@ impl Shard {
 }
 
 fn has_live(view: &View, replicas: &[u32]) -> bool {
-    replicas.iter().any(|&node| view.member(node).is_some_and(|member| member.is_live()))
+    replicas
+        .iter()
+        .any(|&node| view.member(node).is_some_and(|member| member.is_live()))
 }

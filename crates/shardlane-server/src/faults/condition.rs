@@ -68,7 +68,10 @@ pub(super) enum Matcher {
 impl Matcher {
     pub(super) fn new(condition: Condition) -> Self {
         match condition {
-            Condition::First(limit) => Self::First { asked: AtomicU64::new(0), limit },
+            Condition::First(limit) => Self::First {
+                asked: AtomicU64::new(0),
+                limit,
+            },
             Condition::Probability { probability, seed } => Self::Probability {
                 state: AtomicU64::new(seed),
                 // 2^53 steps: what an f64 can tell apart.
@@ -85,7 +88,9 @@ impl Matcher {
         match self {
             Self::Plain(condition) => plain(condition, request),
             Self::First { asked, limit } => asked
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < *limit).then(|| n + 1))
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                    (n < *limit).then(|| n + 1)
+                })
                 .is_ok(),
             Self::Probability { state, threshold } => {
                 let step = state.fetch_add(crate::rng::GOLDEN_GAMMA, Ordering::Relaxed);
@@ -117,7 +122,14 @@ mod tests {
     use super::*;
 
     fn request(opcode: Opcode, text: Option<&str>) -> RequestContext<'_> {
-        RequestContext { opcode, node: 1, shard: 2, connection: 3, shard_aware_port: true, text }
+        RequestContext {
+            opcode,
+            node: 1,
+            shard: 2,
+            connection: 3,
+            shard_aware_port: true,
+            text,
+        }
     }
 
     #[test]
@@ -161,7 +173,10 @@ mod tests {
     #[test]
     fn probability_is_repeatable_and_about_right() {
         let sample = |seed| -> Vec<bool> {
-            let matcher = Matcher::new(Condition::Probability { probability: 0.25, seed });
+            let matcher = Matcher::new(Condition::Probability {
+                probability: 0.25,
+                seed,
+            });
             let query = request(Opcode::Query, None);
             (0..4000).map(|_| matcher.holds(&query)).collect()
         };

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use condition::Condition;
 pub(crate) use condition::RequestContext;
-pub use reaction::{PortFault, Reaction};
 pub(crate) use reaction::{Aftermath, ResponseFault, damage};
+pub use reaction::{PortFault, Reaction};
 
 use condition::Matcher;
 
@@ -29,7 +29,10 @@ pub struct Rule {
 impl Rule {
     /// A rule of these two halves.
     pub const fn new(condition: Condition, reaction: Reaction) -> Self {
-        Self { condition, reaction }
+        Self {
+            condition,
+            reaction,
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl Faults {
 
     /// The rules in force; `version` must have been read before.
     pub(crate) fn rules(&self) -> RuleSet {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn add(&self, rule: Rule) -> RuleId {
@@ -154,12 +160,21 @@ mod tests {
         let once = faults.add(Rule::new(Condition::First(1), Reaction::Close));
         let rest = faults.add(Rule::new(Condition::Always, Reaction::Silence));
         let rules = faults.rules();
-        let reactions: Vec<_> = (0..3).map(|_| first_hit(&rules, &request()).cloned()).collect();
+        let reactions: Vec<_> = (0..3)
+            .map(|_| first_hit(&rules, &request()).cloned())
+            .collect();
         assert_eq!(
             reactions,
-            [Some(Reaction::Close), Some(Reaction::Silence), Some(Reaction::Silence)]
+            [
+                Some(Reaction::Close),
+                Some(Reaction::Silence),
+                Some(Reaction::Silence)
+            ]
         );
-        assert_eq!([never, once, rest].map(|id| faults.hits(id)), [Some(0), Some(1), Some(2)]);
+        assert_eq!(
+            [never, once, rest].map(|id| faults.hits(id)),
+            [Some(0), Some(1), Some(2)]
+        );
     }
 
     #[test]

@@ -88,7 +88,10 @@ impl Connection {
             generation,
             port,
             number,
-            parser: Some(FrameParser::with_max_body_len(Direction::Request, max_frame_bytes)),
+            parser: Some(FrameParser::with_max_body_len(
+                Direction::Request,
+                max_frame_bytes,
+            )),
             dialect: Dialect::new(Version::V4),
             compression: None,
             phase: Phase::New,
@@ -146,6 +149,10 @@ impl Connection {
         } else {
             self.out.clear();
         }
-        if self.closes_when_sent { Io::Over } else { Io::Later }
+        if self.closes_when_sent {
+            Io::Over
+        } else {
+            Io::Later
+        }
     }
 }

@@ -26,7 +26,11 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn bind_and_listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -83,12 +87,16 @@ mod tests {
 
     #[test]
     fn a_free_port_is_free_on_every_address() {
-        let addresses: Vec<IpAddr> =
-            (1..=3).map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 3, last))).collect();
+        let addresses: Vec<IpAddr> = (1..=3)
+            .map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 3, last)))
+            .collect();
         let (port, listeners) = listen_on_all(&addresses, 0).expect("a free port");
         assert_eq!(listeners.len(), 3);
         for (listener, ip) in listeners.iter().zip(&addresses) {
-            assert_eq!(listener.local_addr().expect("bound"), SocketAddr::new(*ip, port));
+            assert_eq!(
+                listener.local_addr().expect("bound"),
+                SocketAddr::new(*ip, port)
+            );
         }
         let error = listen_on_all(&addresses, port).expect_err("it is taken now");
         assert!(matches!(error, StartError::Listen { address, .. } if address.port() == port));

@@ -36,7 +36,10 @@ impl Shard {
     pub(super) fn listen(&mut self, listener: StdListener, port: PortKind) {
         let mut listener = TcpListener::from_std(listener);
         let registry = self.poll.registry();
-        if registry.register(&mut listener, token(port), Interest::READABLE).is_ok() {
+        if registry
+            .register(&mut listener, token(port), Interest::READABLE)
+            .is_ok()
+        {
             self.ports[port as usize].listener = Some(listener);
             // Somebody may have connected before the poll knew of the listener.
             self.accept_from(port);
@@ -75,7 +78,9 @@ impl Shard {
 
     fn accept_from(&mut self, port: PortKind) {
         loop {
-            let Some(listener) = &self.ports[port as usize].listener else { return };
+            let Some(listener) = &self.ports[port as usize].listener else {
+                return;
+            };
             match listener.accept() {
                 Ok((stream, peer)) => self.assign(stream, peer, port),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -104,7 +109,11 @@ impl Shard {
         };
         let number = self.node.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         self.node.counters[target].connection_opened(port);
-        let adopted = Adopted { stream, port, number };
+        let adopted = Adopted {
+            stream,
+            port,
+            number,
+        };
         let member = self.view.member(self.id.node);
         let sent = member
             .and_then(|member| member.shards.get(target))

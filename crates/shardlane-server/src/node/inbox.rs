@@ -93,8 +93,21 @@ impl Inbox {
 pub(crate) fn link(waker: Waker) -> (Link, Inbox) {
     let (message_sender, messages) = channel();
     let (control_sender, controls) = channel();
-    let bell = Arc::new(Bell { waker, rung: AtomicBool::new(false) });
-    let link =
-        Link { messages: message_sender, controls: control_sender, bell: Arc::clone(&bell) };
-    (link, Inbox { messages, controls, bell })
+    let bell = Arc::new(Bell {
+        waker,
+        rung: AtomicBool::new(false),
+    });
+    let link = Link {
+        messages: message_sender,
+        controls: control_sender,
+        bell: Arc::clone(&bell),
+    };
+    (
+        link,
+        Inbox {
+            messages,
+            controls,
+            bell,
+        },
+    )
 }

@@ -71,6 +71,10 @@ pub(crate) struct Shard {
     pub(crate) node: Arc<NodeShared>,
     /// The newest view this shard has seen. Counted per shard: a shared count would be a cache
     /// line that all shards write to.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "the inner count is shared by threads"
+    )]
     pub(crate) view: Rc<Arc<View>>,
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
@@ -151,7 +155,15 @@ impl Shard {
     }
 
     fn new(birth: Birth) -> Self {
-        let Birth { id, shared, node, store, poll, inbox, incarnation } = birth;
+        let Birth {
+            id,
+            shared,
+            node,
+            store,
+            poll,
+            inbox,
+            incarnation,
+        } = birth;
         let view = Rc::new(shared.view());
         let seed = shared.config.seed ^ (u64::from(id.node) << 32) ^ (u64::from(id.shard) << 16);
         // Sixteen million tasks per incarnation before generations could meet again.
@@ -226,7 +238,9 @@ impl Shard {
 
     /// The datacenter of this node.
     pub(crate) fn datacenter(&self) -> u32 {
-        self.view.member(self.id.node).map_or(0, |member| member.datacenter_id)
+        self.view
+            .member(self.id.node)
+            .map_or(0, |member| member.datacenter_id)
     }
 
     /// How long the poll may sleep.
@@ -270,7 +284,9 @@ impl Shard {
 
     fn take_messages(&mut self) {
         for _ in 0..MESSAGES_PER_TURN_MAX {
-            let Some(message) = self.inbox.next_message() else { return };
+            let Some(message) = self.inbox.next_message() else {
+                return;
+            };
             self.refresh();
             self.on_message(message);
         }
@@ -282,7 +298,9 @@ impl Shard {
         if event.token() == WAKER || self.on_listener(event.token()) {
             return;
         }
-        let Some(connection) = self.connections.get(event.token().0) else { return };
+        let Some(connection) = self.connections.get(event.token().0) else {
+            return;
+        };
         let key = ConnectionKey {
             slot: event.token().0 as u32,
             generation: connection.generation,
@@ -309,14 +327,23 @@ impl Shard {
     }
 
     fn adopt(&mut self, adopted: Adopted) {
-        let Adopted { stream, port, number } = adopted;
+        let Adopted {
+            stream,
+            port,
+            number,
+        } = adopted;
         self.next_generation = self.next_generation.wrapping_add(1);
         let limit = self.shared.config.max_frame_bytes;
         let mut connection = Connection::new(stream, self.next_generation, port, number, limit);
         let entry = self.connections.vacant_entry();
         let token = Token(entry.key());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut connection.socket, token, interest).is_ok() {
+        if self
+            .poll
+            .registry()
+            .register(&mut connection.socket, token, interest)
+            .is_ok()
+        {
             entry.insert(connection);
         } else {
             self.counters().connection_closed(port);
@@ -343,7 +370,9 @@ impl Shard {
     /// `to_the_end` is one more needed.
     fn read_from(&mut self, key: ConnectionKey, buffer: &mut [u8], to_the_end: bool) {
         for _ in 0..READS_PER_TURN_MAX {
-            let Some(connection) = self.connection(key) else { return };
+            let Some(connection) = self.connection(key) else {
+                return;
+            };
             if connection.is_throttled {
                 return;
             }
@@ -389,7 +418,9 @@ impl Shard {
     }
 
     fn flush_one(&mut self, key: ConnectionKey) {
-        let Some(connection) = self.connection(key) else { return };
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
         if connection.flush() == Io::Over {
             self.close(key);
         } else if connection.is_throttled && connection.unsent() <= UNSENT_MAX / 2 {
@@ -436,10 +467,12 @@ impl Shard {
     }
 
     fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
-        self.connections.iter().map(|(slot, connection)| ConnectionKey {
-            slot: slot as u32,
-            generation: connection.generation,
-        })
+        self.connections
+            .iter()
+            .map(|(slot, connection)| ConnectionKey {
+                slot: slot as u32,
+                generation: connection.generation,
+            })
     }
 
     fn end(mut self, graceful: bool) -> Store {

@@ -31,17 +31,25 @@ pub(crate) struct EncodedColumns {
 impl EncodedColumns {
     /// Encodes columns; those of one table name it once.
     pub(crate) fn new(columns: &[ColumnSpec]) -> Self {
-        let is_one_table = columns.windows(2).all(|pair| {
-            pair[0].keyspace == pair[1].keyspace && pair[0].table == pair[1].table
-        });
+        let is_one_table = columns
+            .windows(2)
+            .all(|pair| pair[0].keyspace == pair[1].keyspace && pair[0].table == pair[1].table);
         let is_global = is_one_table && !columns.is_empty();
         let mut raw = Vec::new();
         // Names come from CQL text in a frame, so they are short enough for the wire.
         if encode_columns(columns, is_global, &mut raw).is_err() {
             return Self::default();
         }
-        let flags = if is_global { MetadataFlags::GLOBAL_TABLE_SPEC } else { 0 };
-        Self { raw, flags, count: columns.len() as u32 }
+        let flags = if is_global {
+            MetadataFlags::GLOBAL_TABLE_SPEC
+        } else {
+            0
+        };
+        Self {
+            raw,
+            flags,
+            count: columns.len() as u32,
+        }
     }
 }
 
@@ -56,8 +64,15 @@ pub(crate) struct Statement {
 impl Statement {
     pub(crate) fn new(prepared: Arc<Prepared>) -> Self {
         let bind = EncodedColumns::new(&prepared.bind);
-        let result = prepared.result.as_ref().map(|columns| EncodedColumns::new(columns));
-        Self { prepared, bind, result }
+        let result = prepared
+            .result
+            .as_ref()
+            .map(|columns| EncodedColumns::new(columns));
+        Self {
+            prepared,
+            bind,
+            result,
+        }
     }
 }
 
@@ -105,7 +120,11 @@ impl NodeStatements {
     }
 
     fn get(&self, id: &StatementId) -> Option<Arc<Statement>> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.table
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 }
 
@@ -119,7 +138,11 @@ pub(crate) struct ShardStatements {
 
 impl ShardStatements {
     /// The statement with this id, if the node knows it.
-    pub(crate) fn get(&mut self, node: &NodeStatements, id: &StatementId) -> Option<LocalStatement> {
+    pub(crate) fn get(
+        &mut self,
+        node: &NodeStatements,
+        id: &StatementId,
+    ) -> Option<LocalStatement> {
         let generation = node.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.prepared.clear();
@@ -143,7 +166,10 @@ impl ShardStatements {
         // The standard map cannot look up a borrowed pair, and this path parses otherwise.
         let key = (keyspace.cloned(), Box::from(text));
         let statement = self.texts.get(&key)?;
-        statement.prepared.is_current(schema).then(|| Rc::clone(statement))
+        statement
+            .prepared
+            .is_current(schema)
+            .then(|| Rc::clone(statement))
     }
 
     pub(crate) fn remember_text(
@@ -158,6 +184,7 @@ impl ShardStatements {
         if self.texts.len() >= TEXTS_MAX {
             self.texts.clear();
         }
-        self.texts.insert((keyspace.cloned(), Box::from(text)), Rc::clone(statement));
+        self.texts
+            .insert((keyspace.cloned(), Box::from(text)), Rc::clone(statement));
     }
 }

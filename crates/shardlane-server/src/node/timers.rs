@@ -13,7 +13,10 @@ pub(crate) struct DeadlineQueue<T> {
 
 impl<T> DeadlineQueue<T> {
     pub(crate) const fn new(after: Duration) -> Self {
-        Self { after, queue: VecDeque::new() }
+        Self {
+            after,
+            queue: VecDeque::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, now: Instant, item: T) {
@@ -76,13 +79,20 @@ impl<T> Ord for Entry<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), next: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            next: 0,
+        }
     }
 }
 
 impl<T> Agenda<T> {
     pub(crate) fn push(&mut self, at: Instant, item: T) {
-        self.heap.push(Reverse(Entry { at, number: self.next, item }));
+        self.heap.push(Reverse(Entry {
+            at,
+            number: self.next,
+            item,
+        }));
         self.next += 1;
     }
 

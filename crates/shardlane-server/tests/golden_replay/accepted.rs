@@ -33,7 +33,7 @@ const ACCEPTED: &[Accepted] = &[
 ];
 
 /// Compares a session's answers and remembers what differed.
-pub struct Judge {
+pub(crate) struct Judge {
     session: String,
     compared: usize,
     skipped: usize,
@@ -42,7 +42,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn new(session: &str) -> Self {
+    pub(crate) fn new(session: &str) -> Self {
         Self {
             session: session.to_owned(),
             compared: 0,
@@ -52,7 +52,7 @@ impl Judge {
         }
     }
 
-    pub fn compare(&mut self, at: usize, request: &str, theirs: &str, ours: &str) {
+    pub(crate) fn compare(&mut self, at: usize, request: &str, theirs: &str, ours: &str) {
         if theirs == ours {
             self.compared += 1;
         } else {
@@ -61,12 +61,12 @@ impl Judge {
     }
 
     /// A request that could not be put.
-    pub fn skip(&mut self, at: usize, request: &str, why: &str) {
+    pub(crate) fn skip(&mut self, at: usize, request: &str, why: &str) {
         self.skipped += 1;
         println!("{} {at} skipped, {why}: {request}", self.session);
     }
 
-    pub fn differ(&mut self, at: usize, request: &str, theirs: &str, ours: &str) {
+    pub(crate) fn differ(&mut self, at: usize, request: &str, theirs: &str, ours: &str) {
         let accepted = ACCEPTED.iter().position(|accepted| {
             accepted.sessions.contains(&&*self.session)
                 && request.contains(accepted.request)
@@ -83,20 +83,30 @@ impl Judge {
 
     /// Fails the test if anything differed that is not accepted, or if an accepted difference is none
     /// any more.
-    pub fn verdict(self) {
+    pub(crate) fn verdict(self) {
         let mut report = String::new();
         for difference in &self.differences {
             let _ = writeln!(report, "{difference}");
         }
         for (accepted, used) in ACCEPTED.iter().zip(&self.used) {
             if accepted.sessions.contains(&&*self.session) {
-                println!("{} accepted {used} times: {}", self.session, accepted.reason);
+                println!(
+                    "{} accepted {used} times: {}",
+                    self.session, accepted.reason
+                );
                 if *used == 0 {
                     let _ = writeln!(report, "accepted, but never met: {}", accepted.reason);
                 }
             }
         }
-        println!("{}: {} answers alike, {} skipped", self.session, self.compared, self.skipped);
-        assert!(report.is_empty(), "{} differences:\n{report}", self.differences.len());
+        println!(
+            "{}: {} answers alike, {} skipped",
+            self.session, self.compared, self.skipped
+        );
+        assert!(
+            report.is_empty(),
+            "{} differences:\n{report}",
+            self.differences.len()
+        );
     }
 }

@@ -6,7 +6,7 @@ use shardlane_wire::{ColumnSpec, Response, ResultBody};
 
 /// Describes an answer without the values that are the host's or the moment's own. Equal texts are
 /// equal kinds.
-pub fn describe(response: &Response<'_>) -> String {
+pub(crate) fn describe(response: &Response<'_>) -> String {
     match response {
         Response::Error(error) => format!("ERROR {:#06x}", error.code()),
         Response::Ready => "READY".to_owned(),
@@ -28,19 +28,28 @@ fn describe_result(body: &ResultBody<'_>) -> String {
         ResultBody::Void => "VOID".to_owned(),
         ResultBody::SetKeyspace(keyspace) => format!("SET_KEYSPACE {keyspace}"),
         ResultBody::SchemaChange(change) => {
-            format!("SCHEMA_CHANGE {:?} {} {:?}", change.kind, change.keyspace, change.target)
+            format!(
+                "SCHEMA_CHANGE {:?} {} {:?}",
+                change.kind, change.keyspace, change.target
+            )
         }
         ResultBody::Rows(rows) => {
             let metadata = &rows.metadata;
             if metadata.has_no_metadata() {
                 format!("ROWS of {} columns, no metadata", metadata.column_count)
             } else {
-                format!("ROWS {}", columns(&metadata.parse_columns().expect("sound columns")))
+                format!(
+                    "ROWS {}",
+                    columns(&metadata.parse_columns().expect("sound columns"))
+                )
             }
         }
         ResultBody::Prepared(prepared) => {
             let bind = prepared.parse_bind_columns().expect("sound columns");
-            let result = prepared.result_metadata.parse_columns().expect("sound columns");
+            let result = prepared
+                .result_metadata
+                .parse_columns()
+                .expect("sound columns");
             format!(
                 "PREPARED bind flags {:#x} pk {:?} {} result {}",
                 prepared.bind_flags,
@@ -54,7 +63,12 @@ fn describe_result(body: &ResultBody<'_>) -> String {
 
 fn columns(columns: &[ColumnSpec]) -> String {
     columns.iter().fold(String::new(), |mut text, column| {
-        let ColumnSpec { keyspace, table, name, cql_type } = column;
+        let ColumnSpec {
+            keyspace,
+            table,
+            name,
+            cql_type,
+        } = column;
         let _ = write!(text, "[{keyspace}.{table} {name} {cql_type}]");
         text
     })

@@ -9,12 +9,10 @@ use std::time::Duration;
 use shardlane_server::cluster::{NodePlan, NodeState};
 use shardlane_server::{Cluster, ClusterConfig, Credentials, Shards};
 use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
-use shardlane_wire::request::{
-    Batch, BatchQuery, BatchStatement, BatchStatements, Query, Startup,
-};
+use shardlane_wire::request::{Batch, BatchQuery, BatchStatement, BatchStatements, Query, Startup};
 use shardlane_wire::{
-    Compression, Consistency, Direction, Event, Flags, FrameHeader, FrameParser, Opcode, QueryParams, Request,
-    RequestEnvelope, Response, ResponseEnvelope, ResultBody, Version,
+    Compression, Consistency, Direction, Event, Flags, FrameHeader, FrameParser, Opcode,
+    QueryParams, Request, RequestEnvelope, Response, ResponseEnvelope, ResultBody, Version,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -34,7 +32,7 @@ struct Line {
 }
 
 /// A session at work.
-pub struct Player {
+pub(crate) struct Player {
     cluster: Cluster,
     /// The last byte of the first node's address in the capture.
     first_server: u8,
@@ -47,16 +45,23 @@ pub struct Player {
 }
 
 impl Player {
-    pub fn new(session: &str) -> Self {
+    pub(crate) fn new(session: &str) -> Self {
         let is_auth = session == "auth";
-        let (shards, first_server) = if is_auth { (vec![2], 31) } else { (vec![3, 5, 4], 21) };
+        let (shards, first_server) = if is_auth {
+            (vec![2], 31)
+        } else {
+            (vec![3, 5, 4], 21)
+        };
         static NEXT_NET: AtomicU32 = AtomicU32::new(0);
         let net = NEXT_NET.fetch_add(1, Ordering::Relaxed) as u8;
         let process = (std::process::id() % 128) as u8;
         let mut users = Vec::new();
         if is_auth {
             for (user, password) in [("cassandra", "cassandra"), ("bob", "b")] {
-                users.push(Credentials { user: user.to_owned(), password: password.to_owned() });
+                users.push(Credentials {
+                    user: user.to_owned(),
+                    password: password.to_owned(),
+                });
             }
         }
         let config = ClusterConfig {
@@ -83,7 +88,7 @@ impl Player {
         }
     }
 
-    pub fn play(mut self, judge: &mut Judge) {
+    pub(crate) fn play(mut self, judge: &mut Judge) {
         let steps = std::mem::take(&mut self.steps);
         for (at, step) in steps.into_iter().enumerate() {
             match step {
@@ -101,27 +106,39 @@ impl Player {
         };
         let state = |index: usize| {
             let nodes = self.cluster.nodes();
-            nodes.into_iter().find(|node| node.index == index).map(|node| node.state)
+            nodes
+                .into_iter()
+                .find(|node| node.index == index)
+                .map(|node| node.state)
         };
         let done = match event {
-            Event::StatusChange { change: StatusChangeKind::Down, address }
-                if state(index(address)) == Some(NodeState::Up) =>
-            {
+            Event::StatusChange {
+                change: StatusChangeKind::Down,
+                address,
+            } if state(index(address)) == Some(NodeState::Up) => {
                 self.cluster.kill_node(index(address))
             }
-            Event::StatusChange { change: StatusChangeKind::Up, address }
-                if state(index(address)) == Some(NodeState::Down) =>
-            {
+            Event::StatusChange {
+                change: StatusChangeKind::Up,
+                address,
+            } if state(index(address)) == Some(NodeState::Down) => {
                 self.cluster.start_node(index(address))
             }
-            Event::TopologyChange { change: TopologyChangeKind::New, .. } => {
+            Event::TopologyChange {
+                change: TopologyChangeKind::New,
+                ..
+            } => {
                 // The capture's fourth node had two shards.
-                let plan = NodePlan { shards: Some(2), ..NodePlan::default() };
+                let plan = NodePlan {
+                    shards: Some(2),
+                    ..NodePlan::default()
+                };
                 self.cluster.add_node(plan).map(|_| ())
             }
-            Event::TopologyChange { change: TopologyChangeKind::Removed, address } => {
-                self.cluster.remove_node(index(address))
-            }
+            Event::TopologyChange {
+                change: TopologyChangeKind::Removed,
+                address,
+            } => self.cluster.remove_node(index(address)),
             _ => Ok(()),
         };
         done.expect("the node follows");
@@ -140,7 +157,12 @@ impl Player {
             Ok(ours) => ours,
             Err(error) => {
                 self.lines.remove(&request.connection);
-                return judge.differ(at, &what, &describe(&response.response()), &error.to_string());
+                return judge.differ(
+                    at,
+                    &what,
+                    &describe(&response.response()),
+                    &error.to_string(),
+                );
             }
         };
         self.learn(request, &response, &ours);
@@ -150,8 +172,12 @@ impl Player {
 
     /// The CQL of a request, or its name.
     fn text_of(&self, frame: &Frame) -> String {
-        let prepared =
-            |id: &[u8]| self.texts.get(id).cloned().unwrap_or_else(|| "(unknown)".to_owned());
+        let prepared = |id: &[u8]| {
+            self.texts
+                .get(id)
+                .cloned()
+                .unwrap_or_else(|| "(unknown)".to_owned())
+        };
         let envelope = RequestEnvelope::decode(&frame.header, &frame.body).expect("an envelope");
         let request = Request::decode(Version::V4, frame.header.opcode, envelope.body);
         match request.expect("a request") {
@@ -190,19 +216,30 @@ impl Player {
                     let id;
                     if let BatchQuery::Prepared(theirs) = item.query {
                         id = id_of(theirs);
-                        item = BatchStatement { query: BatchQuery::Prepared(&id), ..item };
+                        item = BatchStatement {
+                            query: BatchQuery::Prepared(&id),
+                            ..item
+                        };
                     }
                     item.encode(&mut bytes).expect("as long as before");
                 }
                 statements = bytes;
                 let count = batch.statements.count;
-                let statements = BatchStatements { count, bytes: &statements };
-                *batch = Batch { statements, ..*batch };
+                let statements = BatchStatements {
+                    count,
+                    bytes: &statements,
+                };
+                *batch = Batch {
+                    statements,
+                    ..*batch
+                };
             }
             _ => {}
         }
         let mut body = Vec::new();
-        request.encode(Version::V4, &mut body).expect("as long as before");
+        request
+            .encode(Version::V4, &mut body)
+            .expect("as long as before");
         Some(body)
     }
 
@@ -214,7 +251,8 @@ impl Player {
             match (theirs, ours) {
                 (ResultBody::Prepared(theirs), ResultBody::Prepared(ours)) => {
                     if let Request::Prepare(prepare) = request.request() {
-                        self.texts.insert(theirs.id.to_vec(), prepare.text.to_owned());
+                        self.texts
+                            .insert(theirs.id.to_vec(), prepare.text.to_owned());
                     }
                     self.ids.insert(theirs.id.to_vec(), ours.id.to_vec());
                 }
@@ -250,10 +288,12 @@ impl Player {
     /// Connects as the captured client had: to the same node, port and shard.
     fn dial(&self, request: &Frame) -> io::Result<Line> {
         let index = usize::from(request.server - self.first_server);
-        let shards = self.cluster.nodes().iter().find(|node| node.index == index).map_or(
-            1,
-            |node| node.shards as u16,
-        );
+        let shards = self
+            .cluster
+            .nodes()
+            .iter()
+            .find(|node| node.index == index)
+            .map_or(1, |node| node.shards as u16);
         let ip = self.cluster.config().address(index);
         if !request.is_shard_aware_port {
             return Line::dial(SocketAddr::new(ip, self.cluster.port()), 0);
@@ -284,7 +324,9 @@ fn prepare_ground(cluster: &Cluster, session: &str) {
     };
     let address = SocketAddr::new(cluster.config().address(0), cluster.port());
     let mut line = Line::dial(address, 0).expect("it listens");
-    let startup = Startup { options: vec![("CQL_VERSION".into(), "3.0.0".into())] };
+    let startup = Startup {
+        options: vec![("CQL_VERSION".into(), "3.0.0".into())],
+    };
     let queries = left_behind.iter().map(|text| {
         let params = QueryParams::new(Consistency::One);
         Request::Query(Query { text, params })
@@ -303,7 +345,12 @@ fn prepare_ground(cluster: &Cluster, session: &str) {
             body,
         };
         let answer = line.receive(&frame).expect("an answer");
-        assert_ne!(answer.header.opcode, Opcode::Error, "{}", describe(&answer.response()));
+        assert_ne!(
+            answer.header.opcode,
+            Opcode::Error,
+            "{}",
+            describe(&answer.response())
+        );
     }
 }
 
@@ -328,7 +375,12 @@ impl Line {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_tcp_nodelay(true)?;
         let parser = FrameParser::new(Direction::Response);
-        Ok(Self { socket, parser, unread: Vec::new(), compression: None })
+        Ok(Self {
+            socket,
+            parser,
+            unread: Vec::new(),
+            compression: None,
+        })
     }
 
     fn send(&mut self, header: &FrameHeader, body: &[u8]) -> io::Result<()> {
@@ -353,9 +405,11 @@ impl Line {
         loop {
             let unread = std::mem::take(&mut self.unread);
             let mut input = &unread[..];
-            let invalid =
-                |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-            let frame = self.parser.push(&mut input).map_err(|error| invalid(error.to_string()))?;
+            let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+            let frame = self
+                .parser
+                .push(&mut input)
+                .map_err(|error| invalid(error.to_string()))?;
             if let Some(frame) = frame {
                 let (header, mut body) = (frame.header, frame.body.to_vec());
                 self.unread = input.to_vec();
@@ -370,10 +424,17 @@ impl Line {
                         .map_err(|error| invalid(error.to_string()))?;
                     body = unpacked;
                 }
-                assert_eq!(header.stream, request.header.stream, "one request at a time");
+                assert_eq!(
+                    header.stream, request.header.stream,
+                    "one request at a time"
+                );
                 ResponseEnvelope::decode(&header, &body)
                     .map_err(|error| invalid(error.to_string()))?;
-                return Ok(Frame { header, body, ..request.place() });
+                return Ok(Frame {
+                    header,
+                    body,
+                    ..request.place()
+                });
             }
             match (&self.socket).read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -386,7 +447,21 @@ impl Line {
 impl Frame {
     /// A frame of the same connection.
     const fn place(&self) -> Self {
-        let Self { connection, client_port, server, is_shard_aware_port, header, .. } = *self;
-        Self { connection, client_port, server, is_shard_aware_port, header, body: Vec::new() }
+        let Self {
+            connection,
+            client_port,
+            server,
+            is_shard_aware_port,
+            header,
+            ..
+        } = *self;
+        Self {
+            connection,
+            client_port,
+            server,
+            is_shard_aware_port,
+            header,
+            body: Vec::new(),
+        }
     }
 }

@@ -12,7 +12,11 @@ const SELECT: &str = "SELECT v FROM ks.kv WHERE k = 1";
 fn outcomes(client: &mut Client, text: &str, levels: &[Consistency]) -> Vec<Option<(i32, i32)>> {
     let outcome = |level: &Consistency| match client.query_at(text, *level) {
         Answer::Error(error) => match error.detail {
-            ErrorDetail::Unavailable { consistency, required, alive } => {
+            ErrorDetail::Unavailable {
+                consistency,
+                required,
+                alive,
+            } => {
                 assert_eq!(consistency, *level);
                 Some((required, alive))
             }
@@ -29,7 +33,17 @@ fn levels_that_the_live_replicas_cannot_meet_are_unavailable() {
     let cluster = start(config(3, 2));
     let mut client = Client::connect(&cluster, 0);
     make_table(&mut client, 3);
-    let writes = [Any, One, Two, Three, Quorum, All, LocalQuorum, EachQuorum, LocalOne];
+    let writes = [
+        Any,
+        One,
+        Two,
+        Three,
+        Quorum,
+        All,
+        LocalQuorum,
+        EachQuorum,
+        LocalOne,
+    ];
     let reads = &writes[1..];
     assert_eq!(outcomes(&mut client, INSERT, &writes), [None; 9]);
     assert_eq!(outcomes(&mut client, SELECT, reads), [None; 8]);
@@ -47,8 +61,13 @@ fn levels_that_the_live_replicas_cannot_meet_are_unavailable() {
 
 #[test]
 fn local_levels_count_the_coordinator_s_datacenter() {
-    let layout = ["one", "one", "two", "two"].map(|dc| (dc.to_owned(), "r".to_owned())).to_vec();
-    let cluster = start(ClusterConfig { layout, ..config(4, 1) });
+    let layout = ["one", "one", "two", "two"]
+        .map(|dc| (dc.to_owned(), "r".to_owned()))
+        .to_vec();
+    let cluster = start(ClusterConfig {
+        layout,
+        ..config(4, 1)
+    });
     let mut client = Client::connect(&cluster, 0);
     client
         .query(
@@ -56,7 +75,9 @@ fn local_levels_count_the_coordinator_s_datacenter() {
              'two': 2} AND tablets = {'enabled': false}",
         )
         .ok();
-    client.query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)").ok();
+    client
+        .query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)")
+        .ok();
     cluster.kill_node(3).expect("it is up");
     let levels = [
         Consistency::LocalQuorum,
@@ -135,7 +156,11 @@ fn any_is_content_with_a_hint() {
         if rows.len() == 20 {
             break;
         }
-        assert!(std::time::Instant::now() < deadline, "{} of 20 rows", rows.len());
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{} of 20 rows",
+            rows.len()
+        );
     }
 }
 
@@ -147,7 +172,9 @@ fn scans_read_every_range_from_its_own_replicas() {
         make_table(&mut client, factor);
         let insert = client.prepare("INSERT INTO ks.kv (k, v) VALUES (?, ?)");
         for i in 0..200 {
-            client.execute(&insert.id, &[&int(i), &int(-i)], Consistency::All).ok();
+            client
+                .execute(&insert.id, &[&int(i), &int(-i)], Consistency::All)
+                .ok();
         }
         for level in [Consistency::One, Consistency::All] {
             let rows = client.query_at("SELECT k, v FROM ks.kv", level).rows();
@@ -159,8 +186,9 @@ fn scans_read_every_range_from_its_own_replicas() {
                 })
                 .collect();
             keys.sort();
-            let expected: Vec<_> =
-                (0..200).map(|i| (int(i).to_vec(), int(-i).to_vec())).collect();
+            let expected: Vec<_> = (0..200)
+                .map(|i| (int(i).to_vec(), int(-i).to_vec()))
+                .collect();
             assert_eq!(keys, expected, "{nodes} nodes, factor {factor}, {level}");
         }
     }

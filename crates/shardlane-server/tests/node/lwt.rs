@@ -22,13 +22,15 @@ fn a_condition_is_decided_once_whichever_node_and_shard_is_asked() {
         let askers = (0..6u16).map(|i| {
             let cluster = &cluster;
             scope.spawn(move || {
-                let mut client =
-                    Client::connect_to_shard(cluster, usize::from(i % 3), i / 3);
+                let mut client = Client::connect_to_shard(cluster, usize::from(i % 3), i / 3);
                 usize::from(applied(client.query_at(text, Consistency::Quorum)))
             })
         });
         let askers: Vec<_> = askers.collect();
-        askers.into_iter().map(|asker| asker.join().expect("an asker")).sum()
+        askers
+            .into_iter()
+            .map(|asker| asker.join().expect("an asker"))
+            .sum()
     });
     assert_eq!(winners, 1);
 }
@@ -42,10 +44,15 @@ fn count_up(cluster: &Cluster, stop: &AtomicBool) -> (i32, i32) {
         let mut client = match connected.take() {
             Some(client) => client,
             None => {
-                let up = cluster.nodes().into_iter().find(|node| node.state == NodeState::Up);
+                let up = cluster
+                    .nodes()
+                    .into_iter()
+                    .find(|node| node.state == NodeState::Up);
                 let Some(up) = up else { continue };
                 let address = (up.address, cluster.port()).into();
-                let Ok(mut client) = Client::dial(address, 0) else { continue };
+                let Ok(mut client) = Client::dial(address, 0) else {
+                    continue;
+                };
                 let startup = shardlane_wire::request::Startup {
                     options: vec![("CQL_VERSION".into(), "3.0.0".into())],
                 };
@@ -57,7 +64,9 @@ fn count_up(cluster: &Cluster, stop: &AtomicBool) -> (i32, i32) {
             }
         };
         let select = "SELECT v FROM ks.kv WHERE k = 1";
-        let Ok(answer) = client.try_query_at(select, Consistency::Serial) else { continue };
+        let Ok(answer) = client.try_query_at(select, Consistency::Serial) else {
+            continue;
+        };
         let Answer::Rows(rows) = answer else {
             connected = Some(client);
             continue;
@@ -84,14 +93,20 @@ fn count_up(cluster: &Cluster, stop: &AtomicBool) -> (i32, i32) {
 
 #[test]
 fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
-    let cluster = start(ClusterConfig { seed: 5, ..config(3, 2) });
+    let cluster = start(ClusterConfig {
+        seed: 5,
+        ..config(3, 2)
+    });
     let mut client = Client::connect(&cluster, 0);
     make_table(&mut client, 3);
-    client.query_at("INSERT INTO ks.kv (k, v) VALUES (1, 0)", Consistency::All).ok();
+    client
+        .query_at("INSERT INTO ks.kv (k, v) VALUES (1, 0)", Consistency::All)
+        .ok();
     let stop = AtomicBool::new(false);
     let counts: Vec<(i32, i32)> = thread::scope(|scope| {
-        let counters: Vec<_> =
-            (0..3).map(|_| scope.spawn(|| count_up(&cluster, &stop))).collect();
+        let counters: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| count_up(&cluster, &stop)))
+            .collect();
         for node in [0, 1, 2, 0] {
             let until = cluster.stats().total().operations + 300;
             while cluster.stats().total().operations < until {
@@ -101,16 +116,24 @@ fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
             cluster.start_node(node).expect("it is down");
         }
         stop.store(true, Ordering::Relaxed);
-        counters.into_iter().map(|counter| counter.join().expect("a counter")).collect()
+        counters
+            .into_iter()
+            .map(|counter| counter.join().expect("a counter"))
+            .collect()
     });
     let sure: i32 = counts.iter().map(|(sure, _)| sure).sum();
     let perhaps: i32 = counts.iter().map(|(_, perhaps)| perhaps).sum();
     let select = "SELECT v FROM ks.kv WHERE k = 1";
-    let rows = Client::connect(&cluster, 1).query_at(select, Consistency::Serial).rows();
+    let rows = Client::connect(&cluster, 1)
+        .query_at(select, Consistency::Serial)
+        .rows();
     let cell = rows[0][0].clone().expect("a value");
     let value = i32::from_be_bytes(cell.try_into().expect("an int"));
     assert!(sure > 20, "only {sure} steps");
-    assert!((sure..=sure + perhaps).contains(&value), "{value} after {sure} to {perhaps} more");
+    assert!(
+        (sure..=sure + perhaps).contains(&value),
+        "{value} after {sure} to {perhaps} more"
+    );
 }
 
 #[test]
@@ -123,7 +146,13 @@ fn a_paused_quorum_times_out_as_a_conditional_write() {
     let text = "INSERT INTO ks.kv (k, v) VALUES (1, 1) IF NOT EXISTS";
     let error = client.query_at(text, Consistency::Quorum).error();
     assert!(
-        matches!(error.detail, ErrorDetail::WriteTimeout { write_type: WriteType::Cas, .. }),
+        matches!(
+            error.detail,
+            ErrorDetail::WriteTimeout {
+                write_type: WriteType::Cas,
+                ..
+            }
+        ),
         "{error:?}"
     );
     cluster.resume_node(1).expect("it is paused");
@@ -140,11 +169,15 @@ fn writes_cannot_be_serial_and_serial_reads_see_what_was_agreed() {
     let error = client.query_at(write, Consistency::Serial).error();
     assert_eq!(error.detail, ErrorDetail::Invalid);
     let conditional = "INSERT INTO ks.kv (k, v) VALUES (1, 1) IF NOT EXISTS";
-    assert!(applied(client.query_at(conditional, Consistency::LocalQuorum)));
+    assert!(applied(
+        client.query_at(conditional, Consistency::LocalQuorum)
+    ));
     for node in 0..3 {
         for level in [Consistency::Serial, Consistency::LocalSerial] {
             let mut client = Client::connect(&cluster, node);
-            let rows = client.query_at("SELECT v FROM ks.kv WHERE k = 1", level).rows();
+            let rows = client
+                .query_at("SELECT v FROM ks.kv WHERE k = 1", level)
+                .rows();
             assert_eq!(rows, [[Some(int(1).to_vec())]]);
         }
     }
@@ -155,7 +188,9 @@ fn counters_add_up_through_any_node_and_a_restart() {
     let cluster = start(config(3, 2));
     let mut client = Client::connect(&cluster, 0);
     make_table(&mut client, 3);
-    client.query("CREATE TABLE ks.c (k int PRIMARY KEY, n counter)").ok();
+    client
+        .query("CREATE TABLE ks.c (k int PRIMARY KEY, n counter)")
+        .ok();
     for round in 0..30 {
         if round == 10 {
             cluster.kill_node(2).expect("it is up");
@@ -163,9 +198,15 @@ fn counters_add_up_through_any_node_and_a_restart() {
         if round == 20 {
             cluster.start_node(2).expect("it is down");
         }
-        let node = if (10..20).contains(&round) { round % 2 } else { round % 3 };
+        let node = if (10..20).contains(&round) {
+            round % 2
+        } else {
+            round % 3
+        };
         let mut client = Client::connect(&cluster, node);
-        client.query_at("UPDATE ks.c SET n = n + 2 WHERE k = 1", Consistency::Quorum).ok();
+        client
+            .query_at("UPDATE ks.c SET n = n + 2 WHERE k = 1", Consistency::Quorum)
+            .ok();
     }
     for node in 0..3 {
         let rows = Client::connect(&cluster, node)

@@ -39,11 +39,18 @@ fn write_until(
         let (mut client, insert) = match connected.take() {
             Some(connected) => connected,
             None => {
-                let up = cluster.nodes().into_iter().find(|node| node.state == NodeState::Up);
+                let up = cluster
+                    .nodes()
+                    .into_iter()
+                    .find(|node| node.state == NodeState::Up);
                 let Some(up) = up else { continue };
                 let address = (up.address, cluster.port()).into();
-                let Ok(mut client) = Client::dial(address, 0) else { continue };
-                let Ok(statement) = handshake(&mut client) else { continue };
+                let Ok(mut client) = Client::dial(address, 0) else {
+                    continue;
+                };
+                let Ok(statement) = handshake(&mut client) else {
+                    continue;
+                };
                 (client, statement)
             }
         };
@@ -67,10 +74,15 @@ fn write_until(
 fn handshake(client: &mut Client) -> std::io::Result<Statement> {
     use shardlane_wire::Request;
     use shardlane_wire::request::{Prepare, Startup};
-    let startup = Startup { options: vec![("CQL_VERSION".into(), "3.0.0".into())] };
+    let startup = Startup {
+        options: vec![("CQL_VERSION".into(), "3.0.0".into())],
+    };
     client.try_ask(&Request::Startup(startup))?;
     let text = "INSERT INTO ks.kv (k, v) VALUES (?, ?)";
-    match client.try_ask(&Request::Prepare(Prepare { text, keyspace: None }))? {
+    match client.try_ask(&Request::Prepare(Prepare {
+        text,
+        keyspace: None,
+    }))? {
         Answer::Prepared(statement) => Ok(statement),
         other => panic!("not prepared: {other:?}"),
     }
@@ -82,7 +94,11 @@ fn check_all(cluster: &Cluster, node: usize, keys: &[i32], level: Consistency) {
     let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
     for &key in keys {
         let rows = client.execute(&select.id, &[&int(key)], level).rows();
-        assert_eq!(rows, [[Some(int(key).to_vec())]], "key {key} at {level} from node {node}");
+        assert_eq!(
+            rows,
+            [[Some(int(key).to_vec())]],
+            "key {key} at {level} from node {node}"
+        );
     }
 }
 
@@ -96,7 +112,10 @@ fn under_load(cluster: &Cluster, level: Consistency, change: impl FnOnce()) -> V
         });
         change();
         stop.store(true, Ordering::Relaxed);
-        writers.into_iter().flat_map(|writer| writer.join().expect("a writer").0).collect()
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().expect("a writer").0)
+            .collect()
     })
 }
 
@@ -121,7 +140,11 @@ fn no_acknowledged_quorum_write_is_lost_when_nodes_are_killed_and_restarted() {
         }
         let_writers_work(&cluster, 300);
     });
-    assert!(keys.len() > 300, "only {} writes were acknowledged", keys.len());
+    assert!(
+        keys.len() > 300,
+        "only {} writes were acknowledged",
+        keys.len()
+    );
     for node in 0..3 {
         check_all(&cluster, node, &keys, Consistency::Quorum);
     }
@@ -144,10 +167,16 @@ fn a_restarted_node_has_its_data_even_if_nobody_else_has_it() {
     let keys: Vec<i32> = (0..50).collect();
     let mut client = Client::connect(&cluster, 0);
     for key in &keys {
-        client.query(&format!("INSERT INTO ks.kv (k, v) VALUES ({key}, {key})")).ok();
+        client
+            .query(&format!("INSERT INTO ks.kv (k, v) VALUES ({key}, {key})"))
+            .ok();
     }
     cluster.kill_node(0).expect("it is up");
-    assert!(client.try_query_at("SELECT * FROM ks.kv", Consistency::One).is_err());
+    assert!(
+        client
+            .try_query_at("SELECT * FROM ks.kv", Consistency::One)
+            .is_err()
+    );
     cluster.start_node(0).expect("it is down");
     check_all(&cluster, 0, &keys, Consistency::One);
 }
@@ -164,10 +193,16 @@ fn clients_are_told_of_nodes_going_down_and_coming_up() {
             cluster.stop_node(1).expect("it is up");
         }
         let events = client.wait_for_event(|event| is_status(event, StatusChangeKind::Down));
-        assert!(events.len() == 1 && has_address(&events[0], &cluster, 1), "{events:?}");
+        assert!(
+            events.len() == 1 && has_address(&events[0], &cluster, 1),
+            "{events:?}"
+        );
         cluster.start_node(1).expect("it is down");
         let events = client.wait_for_event(|event| is_status(event, StatusChangeKind::Up));
-        assert!(events.len() == 1 && has_address(&events[0], &cluster, 1), "{events:?}");
+        assert!(
+            events.len() == 1 && has_address(&events[0], &cluster, 1),
+            "{events:?}"
+        );
     }
 }
 
@@ -176,11 +211,23 @@ fn a_stopped_node_answers_what_is_due_and_a_down_one_stays_in_system_peers() {
     let cluster = start(config(2, 1));
     let mut client = Client::connect(&cluster, 0);
     cluster.stop_node(1).expect("it is up");
-    assert_eq!(client.query("SELECT peer FROM system.peers").rows().len(), 1);
+    assert_eq!(
+        client.query("SELECT peer FROM system.peers").rows().len(),
+        1
+    );
     assert_eq!(cluster.nodes()[1].state, NodeState::Down);
     let error = cluster.stop_node(1).expect_err("it is down");
-    assert!(matches!(error, ControlError::WrongState { index: 1, state: NodeState::Down }));
-    assert!(matches!(cluster.kill_node(7), Err(ControlError::NoSuchNode(7))));
+    assert!(matches!(
+        error,
+        ControlError::WrongState {
+            index: 1,
+            state: NodeState::Down
+        }
+    ));
+    assert!(matches!(
+        cluster.kill_node(7),
+        Err(ControlError::NoSuchNode(7))
+    ));
 }
 
 #[test]
@@ -191,7 +238,10 @@ fn a_new_node_takes_over_its_share_while_clients_write() {
     client.register();
     let keys = under_load(&cluster, Consistency::One, || {
         let_writers_work(&cluster, 300);
-        let plan = NodePlan { shards: Some(3), ..NodePlan::default() };
+        let plan = NodePlan {
+            shards: Some(3),
+            ..NodePlan::default()
+        };
         assert_eq!(cluster.add_node(plan).expect("a third node"), 2);
         let_writers_work(&cluster, 300);
     });
@@ -201,12 +251,18 @@ fn a_new_node_takes_over_its_share_while_clients_write() {
             if has_address(up, &cluster, 2) && has_address(&events[0], &cluster, 2)),
         "{events:?}"
     );
-    assert_eq!(client.query("SELECT peer FROM system.peers").rows().len(), 2);
+    assert_eq!(
+        client.query("SELECT peer FROM system.peers").rows().len(),
+        2
+    );
     for node in 0..3 {
         check_all(&cluster, node, &keys, Consistency::One);
     }
     let stats = cluster.stats();
-    assert!(stats.nodes[2].total().operations > 0, "the new node has data of its own");
+    assert!(
+        stats.nodes[2].total().operations > 0,
+        "the new node has data of its own"
+    );
     assert_eq!(stats.nodes[2].shards.len(), 3);
 }
 
@@ -222,15 +278,27 @@ fn a_removed_node_leaves_its_data_behind_while_clients_write() {
         let_writers_work(&cluster, 300);
     });
     let events = client.wait_for_event(|event| {
-        matches!(event, Event::TopologyChange { change: TopologyChangeKind::Removed, .. })
+        matches!(
+            event,
+            Event::TopologyChange {
+                change: TopologyChangeKind::Removed,
+                ..
+            }
+        )
     });
     assert!(is_status(&events[0], StatusChangeKind::Down), "{events:?}");
     assert!(events.iter().all(|event| has_address(event, &cluster, 1)));
-    assert_eq!(client.query("SELECT peer FROM system.peers").rows().len(), 1);
+    assert_eq!(
+        client.query("SELECT peer FROM system.peers").rows().len(),
+        1
+    );
     for node in [0, 2] {
         check_all(&cluster, node, &keys, Consistency::One);
     }
-    assert!(matches!(cluster.start_node(1), Err(ControlError::NoSuchNode(1))));
+    assert!(matches!(
+        cluster.start_node(1),
+        Err(ControlError::NoSuchNode(1))
+    ));
     let indexes: Vec<usize> = cluster.nodes().iter().map(|node| node.index).collect();
     assert_eq!(indexes, [0, 2]);
 }
@@ -243,7 +311,9 @@ fn a_dead_node_can_be_removed_and_its_replicas_are_made_anew() {
     let mut client = Client::connect(&cluster, 0);
     let insert = client.prepare("INSERT INTO ks.kv (k, v) VALUES (?, ?)");
     for &key in &keys {
-        client.execute(&insert.id, &[&int(key), &int(key)], Consistency::All).ok();
+        client
+            .execute(&insert.id, &[&int(key), &int(key)], Consistency::All)
+            .ok();
     }
     cluster.kill_node(3).expect("it is up");
     cluster.remove_node(3).expect("it is down");
@@ -251,17 +321,30 @@ fn a_dead_node_can_be_removed_and_its_replicas_are_made_anew() {
     cluster.kill_node(1).expect("it is up");
     cluster.kill_node(2).expect("it is up");
     check_all(&cluster, 0, &keys, Consistency::One);
-    assert!(matches!(cluster.remove_node(0), Err(ControlError::LastNode)));
+    assert!(matches!(
+        cluster.remove_node(0),
+        Err(ControlError::LastNode)
+    ));
 }
 
 #[test]
 fn stopping_is_quick_and_final() {
-    let cluster = start(ClusterConfig { nodes: 3, ..config(3, 4) });
+    let cluster = start(ClusterConfig {
+        nodes: 3,
+        ..config(3, 4)
+    });
     let mut client = Client::connect(&cluster, 0);
     let before = std::time::Instant::now();
     cluster.stop();
     assert!(before.elapsed() < std::time::Duration::from_secs(2));
-    assert!(client.try_query_at("SELECT * FROM system.local", Consistency::One).is_err());
-    assert!(matches!(cluster.kill_node(0), Err(ControlError::WrongState { .. })));
+    assert!(
+        client
+            .try_query_at("SELECT * FROM system.local", Consistency::One)
+            .is_err()
+    );
+    assert!(matches!(
+        cluster.kill_node(0),
+        Err(ControlError::WrongState { .. })
+    ));
     cluster.stop();
 }

@@ -30,23 +30,36 @@ fn malformed_bodies_are_protocol_errors_and_the_connection_lives_on() {
         (Opcode::Register, &[0, 1, 0, 3, b'X', b'Y', b'Z']),
     ];
     for (opcode, body) in bodies {
-        client.write(&frame(opcode, body.len() as u32, body)).expect("it reads");
+        client
+            .write(&frame(opcode, body.len() as u32, body))
+            .expect("it reads");
         let (stream, answer) = client.receive().expect("an answer");
         assert_eq!(stream, 3);
-        assert_eq!(answer.error().detail, ErrorDetail::ProtocolError, "{opcode}");
+        assert_eq!(
+            answer.error().detail,
+            ErrorDetail::ProtocolError,
+            "{opcode}"
+        );
     }
     assert_eq!(client.query("SELECT key FROM system.local").rows().len(), 1);
 }
 
 #[test]
 fn a_body_beyond_the_limit_is_refused_before_it_comes() {
-    let cluster = start(ClusterConfig { max_frame_bytes: 1000, ..config(1, 1) });
+    let cluster = start(ClusterConfig {
+        max_frame_bytes: 1000,
+        ..config(1, 1)
+    });
     let mut client = Client::connect(&cluster, 0);
-    client.write(&frame(Opcode::Query, 1001, b"")).expect("it reads");
+    client
+        .write(&frame(Opcode::Query, 1001, b""))
+        .expect("it reads");
     let (stream, answer) = client.receive().expect("an answer");
     assert_eq!(stream, 3);
     assert_eq!(answer.error().detail, ErrorDetail::ProtocolError);
-    client.receive().expect_err("nobody knows where the next frame would begin");
+    client
+        .receive()
+        .expect_err("nobody knows where the next frame would begin");
     Client::connect(&cluster, 0);
 }
 
@@ -86,9 +99,17 @@ fn a_client_that_does_not_read_is_not_served_without_end() {
     let cluster = start(config(1, 1));
     let mut writer = Client::connect(&cluster, 0);
     make_table(&mut writer, 1);
-    writer.query("CREATE TABLE ks.big (k int PRIMARY KEY, v blob)").ok();
+    writer
+        .query("CREATE TABLE ks.big (k int PRIMARY KEY, v blob)")
+        .ok();
     let insert = writer.prepare("INSERT INTO ks.big (k, v) VALUES (?, ?)");
-    writer.execute(&insert.id, &[&int(1), &vec![7; 1_000_000]], Consistency::One).ok();
+    writer
+        .execute(
+            &insert.id,
+            &[&int(1), &vec![7; 1_000_000]],
+            Consistency::One,
+        )
+        .ok();
     let to = address(&cluster, 0, cluster.port());
     let mut rude = TcpStream::connect(to).expect("it listens");
     let startup = [
@@ -106,7 +127,8 @@ fn a_client_that_does_not_read_is_not_served_without_end() {
         .encode_frame(Version::V4, 0, &Default::default(), &mut request)
         .expect("short");
     // 200 MB of answers are asked for; the server holds back long before it has made them.
-    rude.write_all(&request.repeat(200)).expect("it reads, or the kernel holds it");
+    rude.write_all(&request.repeat(200))
+        .expect("it reads, or the kernel holds it");
     let mut other = Client::connect(&cluster, 0);
     other.query("SELECT key FROM system.local").ok();
     let made = cluster.stats().total().operations;
@@ -127,16 +149,27 @@ fn wrong_values_are_refused_by_name() {
     let mut client = Client::connect(&cluster, 0);
     make_table(&mut client, 1);
     let insert = client.prepare("INSERT INTO ks.kv (k, v) VALUES (?, ?)");
-    let cases: [&[&[u8]]; 3] = [&[&int(1)], &[&int(1), &[1, 2]], &[&int(1), &int(2), &int(3)]];
+    let cases: [&[&[u8]]; 3] = [
+        &[&int(1)],
+        &[&int(1), &[1, 2]],
+        &[&int(1), &int(2), &int(3)],
+    ];
     for values in cases {
         let error = client.execute(&insert.id, values, Consistency::One).error();
         assert_eq!(error.detail, ErrorDetail::Invalid, "{values:?}");
     }
     let params = QueryParams {
-        values: BoundValues { count: 1, named: true, bytes: b"\0\x02no\0\0\0\x04\0\0\0\x01" },
+        values: BoundValues {
+            count: 1,
+            named: true,
+            bytes: b"\0\x02no\0\0\0\x04\0\0\0\x01",
+        },
         ..QueryParams::new(Consistency::One)
     };
-    let request =
-        Request::Execute(Execute { id: &insert.id, result_metadata_id: None, params });
+    let request = Request::Execute(Execute {
+        id: &insert.id,
+        result_metadata_id: None,
+        params,
+    });
     assert_eq!(client.ask(&request).error().detail, ErrorDetail::Invalid);
 }

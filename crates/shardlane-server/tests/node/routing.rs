@@ -21,17 +21,27 @@ fn the_normal_port_gives_each_connection_to_the_least_loaded_shard() {
     let shards: Vec<u16> = clients.iter().map(Client::shard).collect();
     assert_eq!(shards, [0, 1, 2, 3, 0, 1, 2, 3]);
     let stats = &cluster.stats().nodes[0];
-    assert!(stats.shards.iter().all(|shard| shard.normal_port.current == 2));
+    assert!(
+        stats
+            .shards
+            .iter()
+            .all(|shard| shard.normal_port.current == 2)
+    );
     assert_eq!(stats.total().shard_aware_port.opened, 0);
 }
 
 #[test]
 fn random_assignment_repeats_with_its_seed() {
     let shards = |seed| -> Vec<u16> {
-        let config =
-            ClusterConfig { assignment: ShardAssignment::Random, seed, ..config(1, 8) };
+        let config = ClusterConfig {
+            assignment: ShardAssignment::Random,
+            seed,
+            ..config(1, 8)
+        };
         let cluster = start(config);
-        (0..12).map(|_| Client::connect(&cluster, 0).shard()).collect()
+        (0..12)
+            .map(|_| Client::connect(&cluster, 0).shard())
+            .collect()
     };
     assert_eq!(shards(1), shards(1));
     assert_ne!(shards(1), shards(2));
@@ -52,7 +62,9 @@ fn requests_are_counted_where_they_arrive_and_answered_wherever_that_is() {
             let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
             cluster.reset_stats();
             let value = int(i32::from(shard) + 10 * node as i32);
-            client.execute(&insert.id, &[&key, &value], Consistency::One).ok();
+            client
+                .execute(&insert.id, &[&key, &value], Consistency::One)
+                .ok();
             let rows = client.execute(&select.id, &[&key], Consistency::One).rows();
             assert_eq!(rows, [[Some(value.to_vec())]]);
             let stats = cluster.stats();
@@ -61,7 +73,11 @@ fn requests_are_counted_where_they_arrive_and_answered_wherever_that_is() {
             assert_eq!(total.operations, 2);
             let here = stats.nodes[node].shards[usize::from(shard)];
             assert_eq!(here.routable(), 2);
-            seen = (seen.0 + here.right_shard, seen.1 + here.wrong_shard, seen.2 + here.wrong_node);
+            seen = (
+                seen.0 + here.right_shard,
+                seen.1 + here.wrong_shard,
+                seen.2 + here.wrong_node,
+            );
             // A hop is made exactly if this is not the owner.
             assert_eq!(total.forwarded, 2 - here.right_shard);
             if here.right_shard > 0 {
@@ -81,16 +97,24 @@ fn with_all_nodes_replicas_only_the_shard_can_be_wrong() {
             let key = int(i);
             let mut client = Client::connect_to_owner(&cluster, node, &key);
             let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
-            client.execute(&select.id, &[&key], Consistency::LocalOne).ok();
+            client
+                .execute(&select.id, &[&key], Consistency::LocalOne)
+                .ok();
         }
     }
     let total = cluster.stats().total();
-    assert_eq!((total.routable(), total.right_shard_percent()), (60, Some(100.0)));
+    assert_eq!(
+        (total.routable(), total.right_shard_percent()),
+        (60, Some(100.0))
+    );
 }
 
 #[test]
 fn without_shards_a_node_behaves_like_apache_cassandra() {
-    let cluster = start(ClusterConfig { shards: Shards::Same(0), ..config(2, 0) });
+    let cluster = start(ClusterConfig {
+        shards: Shards::Same(0),
+        ..config(2, 0)
+    });
     assert_eq!(cluster.shard_aware_port(), None);
     let mut client = Client::connect(&cluster, 0);
     let supported = client.supported.clone().expect("after the handshake");
@@ -103,17 +127,25 @@ fn without_shards_a_node_behaves_like_apache_cassandra() {
              'replication_factor': 2}",
         )
         .ok();
-    client.query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)").ok();
+    client
+        .query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)")
+        .ok();
     client.query("INSERT INTO ks.kv (k, v) VALUES (1, 2)").ok();
-    let rows = Client::connect(&cluster, 1).query("SELECT v FROM ks.kv WHERE k = 1").rows();
+    let rows = Client::connect(&cluster, 1)
+        .query("SELECT v FROM ks.kv WHERE k = 1")
+        .rows();
     assert_eq!(rows, [[Some(int(2).to_vec())]]);
 }
 
 #[test]
 fn behind_nat_the_shard_is_not_the_one_asked_for() {
     let cluster = start(config(1, 4));
-    cluster.set_port_fault(0, PortKind::ShardAware, PortFault::Nat).expect("a node");
+    cluster
+        .set_port_fault(0, PortKind::ShardAware, PortFault::Nat)
+        .expect("a node");
     assert_eq!(Client::connect_to_shard(&cluster, 0, 1).shard(), 2);
-    cluster.set_port_fault(0, PortKind::ShardAware, PortFault::None).expect("a node");
+    cluster
+        .set_port_fault(0, PortKind::ShardAware, PortFault::None)
+        .expect("a node");
     assert_eq!(Client::connect_to_shard(&cluster, 0, 1).shard(), 1);
 }

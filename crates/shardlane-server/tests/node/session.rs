@@ -11,7 +11,9 @@ use shardlane_wire::{
 use crate::support::{Answer, Client, address, config, int, make_table, start};
 
 fn startup() -> Request<'static> {
-    Request::Startup(Startup { options: vec![("CQL_VERSION".into(), "3.0.0".into())] })
+    Request::Startup(Startup {
+        options: vec![("CQL_VERSION".into(), "3.0.0".into())],
+    })
 }
 
 #[test]
@@ -19,10 +21,19 @@ fn nothing_but_options_and_startup_comes_first() {
     let cluster = start(config(1, 1));
     let mut client = Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
     let params = QueryParams::new(Consistency::One);
-    let query = Request::Query(Query { text: "SELECT * FROM system.local", params });
-    assert_eq!(client.ask(&query).error().detail, ErrorDetail::ProtocolError);
+    let query = Request::Query(Query {
+        text: "SELECT * FROM system.local",
+        params,
+    });
+    assert_eq!(
+        client.ask(&query).error().detail,
+        ErrorDetail::ProtocolError
+    );
     assert_eq!(client.ask(&startup()), Answer::Ready);
-    assert_eq!(client.ask(&startup()).error().detail, ErrorDetail::ProtocolError);
+    assert_eq!(
+        client.ask(&startup()).error().detail,
+        ErrorDetail::ProtocolError
+    );
     assert_eq!(client.ask(&query).rows().len(), 1);
 }
 
@@ -30,22 +41,32 @@ fn nothing_but_options_and_startup_comes_first() {
 fn an_unknown_version_is_refused_in_words_that_drivers_know() {
     let cluster = start(config(1, 1));
     let mut client = Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
-    client.write(&[5, 0, 0, 9, 5, 0, 0, 0, 0]).expect("it reads");
+    client
+        .write(&[5, 0, 0, 9, 5, 0, 0, 0, 0])
+        .expect("it reads");
     let (stream, answer) = client.receive().expect("an answer");
     let error = answer.error();
     assert_eq!((stream, &error.detail), (9, &ErrorDetail::ProtocolError));
-    assert!(error.message.contains("unsupported protocol version"), "{error}");
+    assert!(
+        error.message.contains("unsupported protocol version"),
+        "{error}"
+    );
     let end = client.receive().expect_err("the connection is closed");
     assert_eq!(end.kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]
 fn credentials_are_checked() {
-    let ada = Credentials { user: "ada".to_owned(), password: "lovelace".to_owned() };
-    let cluster = start(ClusterConfig { users: vec![ada], ..config(1, 1) });
+    let ada = Credentials {
+        user: "ada".to_owned(),
+        password: "lovelace".to_owned(),
+    };
+    let cluster = start(ClusterConfig {
+        users: vec![ada],
+        ..config(1, 1)
+    });
     let answer = |token: &[u8]| {
-        let mut client =
-            Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
+        let mut client = Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
         assert_eq!(client.ask(&startup()), Answer::Authenticate);
         client.ask(&Request::AuthResponse(AuthResponse { token: Some(token) }))
     };
@@ -61,10 +82,11 @@ fn credentials_are_checked() {
 fn an_unknown_compression_is_refused_and_known_ones_are_used() {
     let cluster = start(config(1, 1));
     let with = |name: &'static str| {
-        let mut client =
-            Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
-        let options =
-            vec![("CQL_VERSION".into(), "3.0.0".into()), ("COMPRESSION".into(), name.into())];
+        let mut client = Client::dial(address(&cluster, 0, cluster.port()), 0).expect("it listens");
+        let options = vec![
+            ("CQL_VERSION".into(), "3.0.0".into()),
+            ("COMPRESSION".into(), name.into()),
+        ];
         client.ask(&Request::Startup(Startup { options }))
     };
     assert_eq!(with("zstd").error().detail, ErrorDetail::ProtocolError);
@@ -81,14 +103,34 @@ fn a_forgotten_statement_is_unprepared_until_it_is_prepared_again() {
     make_table(&mut client, 1);
     let text = "SELECT v FROM ks.kv WHERE k = ?";
     let select = client.prepare(text);
-    client.execute(&select.id, &[&int(1)], Consistency::One).ok();
+    client
+        .execute(&select.id, &[&int(1)], Consistency::One)
+        .ok();
     assert_eq!(cluster.forget_prepared(Some(0)).expect("a node"), 1);
-    let error = client.execute(&select.id, &[&int(1)], Consistency::One).error();
-    assert_eq!(error.detail, ErrorDetail::Unprepared { id: select.id.clone().into() });
-    assert_eq!(client.prepare(text), select, "the id depends on the text alone");
-    client.execute(&select.id, &[&int(1)], Consistency::One).ok();
+    let error = client
+        .execute(&select.id, &[&int(1)], Consistency::One)
+        .error();
+    assert_eq!(
+        error.detail,
+        ErrorDetail::Unprepared {
+            id: select.id.clone().into()
+        }
+    );
+    assert_eq!(
+        client.prepare(text),
+        select,
+        "the id depends on the text alone"
+    );
+    client
+        .execute(&select.id, &[&int(1)], Consistency::One)
+        .ok();
     let error = client.execute(b"short", &[], Consistency::One).error();
-    assert_eq!(error.detail, ErrorDetail::Unprepared { id: (*b"short").into() });
+    assert_eq!(
+        error.detail,
+        ErrorDetail::Unprepared {
+            id: (*b"short").into()
+        }
+    );
 }
 
 #[test]
@@ -98,11 +140,17 @@ fn a_statement_prepared_on_one_shard_is_known_to_all_of_its_node_only() {
     make_table(&mut client, 1);
     let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
     let run = |node, shard| {
-        Client::connect_to_shard(&cluster, node, shard)
-            .execute(&select.id, &[&int(1)], Consistency::One)
+        Client::connect_to_shard(&cluster, node, shard).execute(
+            &select.id,
+            &[&int(1)],
+            Consistency::One,
+        )
     };
     run(0, 1).ok();
-    assert!(matches!(run(1, 0).error().detail, ErrorDetail::Unprepared { .. }));
+    assert!(matches!(
+        run(1, 0).error().detail,
+        ErrorDetail::Unprepared { .. }
+    ));
 }
 
 #[test]
@@ -141,7 +189,10 @@ fn use_chooses_the_keyspace_of_the_connection() {
     assert_eq!(client.query("USE ks"), Answer::SetKeyspace("ks".to_owned()));
     client.query("INSERT INTO kv (k, v) VALUES (1, 2)").ok();
     let mut other = Client::connect(&cluster, 0);
-    assert_eq!(other.query("SELECT * FROM kv").error().detail, ErrorDetail::Invalid);
+    assert_eq!(
+        other.query("SELECT * FROM kv").error().detail,
+        ErrorDetail::Invalid
+    );
 }
 
 #[test]
@@ -150,7 +201,9 @@ fn each_node_describes_itself_and_its_peers() {
     let nodes = cluster.nodes();
     for (index, node) in nodes.iter().enumerate() {
         let mut client = Client::connect(&cluster, index);
-        let local = client.query("SELECT host_id, tokens FROM system.local").rows();
+        let local = client
+            .query("SELECT host_id, tokens FROM system.local")
+            .rows();
         assert_eq!(local[0][0].as_deref(), Some(&node.host_id.0[..]));
         let peers = client.query("SELECT host_id FROM system.peers").rows();
         let mut seen: Vec<_> = peers.into_iter().flatten().flatten().collect();

@@ -17,17 +17,16 @@ use shardlane_wire::{
 use socket2::{Domain, Socket, Type};
 
 /// A response that takes longer than this is taken for lost.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clusters of one test run have addresses of their own, so that source ports never meet.
 static NEXT_NET: AtomicU32 = AtomicU32::new(0);
 
 /// A configuration for tests: free ports, short timeouts, addresses nobody else uses.
-pub fn config(nodes: usize, shards: usize) -> ClusterConfig {
+pub(crate) fn config(nodes: usize, shards: usize) -> ClusterConfig {
     let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
     let process = std::process::id();
-    let first_address =
-        Ipv4Addr::new(127, 64 + (process % 128) as u8, (net % 250) as u8, 1);
+    let first_address = Ipv4Addr::new(127, 64 + (process % 128) as u8, (net % 250) as u8, 1);
     ClusterConfig {
         nodes,
         shards: Shards::Same(shards),
@@ -40,13 +39,13 @@ pub fn config(nodes: usize, shards: usize) -> ClusterConfig {
     }
 }
 
-pub fn start(config: ClusterConfig) -> Cluster {
+pub(crate) fn start(config: ClusterConfig) -> Cluster {
     Cluster::start(config).expect("the cluster starts")
 }
 
 /// An answer, owned.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub(crate) enum Answer {
     Ready,
     Authenticate,
     AuthSuccess,
@@ -60,29 +59,29 @@ pub enum Answer {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rows {
-    pub columns: Vec<ColumnSpec>,
-    pub rows: Vec<Vec<Option<Vec<u8>>>>,
-    pub paging_state: Option<Vec<u8>>,
+pub(crate) struct Rows {
+    pub(crate) columns: Vec<ColumnSpec>,
+    pub(crate) rows: Vec<Vec<Option<Vec<u8>>>>,
+    pub(crate) paging_state: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Statement {
-    pub id: Vec<u8>,
-    pub bind_flags: u32,
-    pub pk_indexes: Vec<u16>,
-    pub bind: Vec<ColumnSpec>,
+pub(crate) struct Statement {
+    pub(crate) id: Vec<u8>,
+    pub(crate) bind_flags: u32,
+    pub(crate) pk_indexes: Vec<u16>,
+    pub(crate) bind: Vec<ColumnSpec>,
 }
 
 impl Answer {
-    pub fn rows(self) -> Vec<Vec<Option<Vec<u8>>>> {
+    pub(crate) fn rows(self) -> Vec<Vec<Option<Vec<u8>>>> {
         match self {
             Self::Rows(rows) => rows.rows,
             other => panic!("rows were expected, not {other:?}"),
         }
     }
 
-    pub fn error(self) -> ErrorBody {
+    pub(crate) fn error(self) -> ErrorBody {
         match self {
             Self::Error(error) => error,
             other => panic!("an error was expected, not {other:?}"),
@@ -91,7 +90,7 @@ impl Answer {
 
     /// Fails the test unless the request succeeded.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         if let Self::Error(error) = &self {
             panic!("the server answered {error}");
         }
@@ -100,18 +99,18 @@ impl Answer {
 }
 
 /// A connection that sends one request at a time.
-pub struct Client {
+pub(crate) struct Client {
     socket: Socket,
     parser: FrameParser,
     unread: Vec<u8>,
     next_stream: i16,
-    pub events: Vec<Event>,
-    pub supported: Option<SupportedOptions>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) supported: Option<SupportedOptions>,
 }
 
 impl Client {
     /// Connects without any handshake, from a given source port if not 0.
-    pub fn dial(address: SocketAddr, source_port: u16) -> io::Result<Self> {
+    pub(crate) fn dial(address: SocketAddr, source_port: u16) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if source_port != 0 {
             let local: SocketAddr = (Ipv4Addr::LOCALHOST, source_port).into();
@@ -131,7 +130,7 @@ impl Client {
     }
 
     /// Connects to the normal port of a node and makes the connection ready.
-    pub fn connect(cluster: &Cluster, node: usize) -> Self {
+    pub(crate) fn connect(cluster: &Cluster, node: usize) -> Self {
         let address = address(cluster, node, cluster.port());
         let mut client = Self::dial(address, 0).expect("the node listens");
         client.handshake();
@@ -139,7 +138,7 @@ impl Client {
     }
 
     /// Connects to one shard of a node through the shard-aware port.
-    pub fn connect_to_shard(cluster: &Cluster, node: usize, shard: u16) -> Self {
+    pub(crate) fn connect_to_shard(cluster: &Cluster, node: usize, shard: u16) -> Self {
         let port = cluster.shard_aware_port().expect("a shard-aware port");
         let shards = cluster.nodes()[node].shards as u16;
         let address = address(cluster, node, port);
@@ -161,11 +160,11 @@ impl Client {
     }
 
     /// Connects to the shard that owns the partition with this key.
-    pub fn connect_to_owner(cluster: &Cluster, node: usize, key: &[u8]) -> Self {
+    pub(crate) fn connect_to_owner(cluster: &Cluster, node: usize, key: &[u8]) -> Self {
         Self::connect_to_shard(cluster, node, owner_shard(cluster, node, key))
     }
 
-    pub fn handshake(&mut self) {
+    pub(crate) fn handshake(&mut self) {
         let Answer::Supported(supported) = self.ask(&Request::Options) else {
             panic!("OPTIONS is answered by SUPPORTED")
         };
@@ -176,12 +175,12 @@ impl Client {
     }
 
     /// The shard that serves this connection.
-    pub fn shard(&self) -> u16 {
+    pub(crate) fn shard(&self) -> u16 {
         let supported = self.supported.as_ref().expect("after the handshake");
         supported.shard_info.expect("a node with shards").shard
     }
 
-    pub fn send(&mut self, request: &Request<'_>) -> i16 {
+    pub(crate) fn send(&mut self, request: &Request<'_>) -> i16 {
         let stream = self.next_stream;
         self.next_stream = (self.next_stream + 1) % 1024;
         let mut bytes = Vec::new();
@@ -192,16 +191,18 @@ impl Client {
         stream
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         (&self.socket).write_all(bytes)
     }
 
-    pub fn set_patience(&self, patience: Duration) {
-        self.socket.set_read_timeout(Some(patience)).expect("a timeout");
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.socket
+            .set_read_timeout(Some(patience))
+            .expect("a timeout");
     }
 
     /// The next frame: stream and answer. Events are put aside.
-    pub fn receive(&mut self) -> io::Result<(i16, Answer)> {
+    pub(crate) fn receive(&mut self) -> io::Result<(i16, Answer)> {
         let mut buffer = [0; 64 * 1024];
         loop {
             let unread = std::mem::take(&mut self.unread);
@@ -214,7 +215,8 @@ impl Client {
                 let (header, body) = (frame.header, frame.body.to_vec());
                 self.unread = input.to_vec();
                 if header.opcode == Opcode::Event {
-                    self.events.push(Event::decode(Version::V4, &body).expect("an event"));
+                    self.events
+                        .push(Event::decode(Version::V4, &body).expect("an event"));
                     continue;
                 }
                 let envelope = ResponseEnvelope::decode(&header, &body).expect("an envelope");
@@ -228,44 +230,57 @@ impl Client {
         }
     }
 
-    pub fn try_ask(&mut self, request: &Request<'_>) -> io::Result<Answer> {
+    pub(crate) fn try_ask(&mut self, request: &Request<'_>) -> io::Result<Answer> {
         let stream = self.send(request);
         let (seen, answer) = self.receive()?;
         assert_eq!(seen, stream, "one request at a time");
         Ok(answer)
     }
 
-    pub fn ask(&mut self, request: &Request<'_>) -> Answer {
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Answer {
         self.try_ask(request).expect("an answer")
     }
 
     /// Runs a statement at consistency ONE.
-    pub fn query(&mut self, text: &str) -> Answer {
+    pub(crate) fn query(&mut self, text: &str) -> Answer {
         self.query_at(text, Consistency::One)
     }
 
-    pub fn query_at(&mut self, text: &str, consistency: Consistency) -> Answer {
+    pub(crate) fn query_at(&mut self, text: &str, consistency: Consistency) -> Answer {
         let params = QueryParams::new(consistency);
         self.ask(&Request::Query(Query { text, params }))
     }
 
-    pub fn try_query_at(&mut self, text: &str, consistency: Consistency) -> io::Result<Answer> {
+    pub(crate) fn try_query_at(
+        &mut self,
+        text: &str,
+        consistency: Consistency,
+    ) -> io::Result<Answer> {
         let params = QueryParams::new(consistency);
         self.try_ask(&Request::Query(Query { text, params }))
     }
 
-    pub fn prepare(&mut self, text: &str) -> Statement {
-        match self.ask(&Request::Prepare(Prepare { text, keyspace: None })) {
+    pub(crate) fn prepare(&mut self, text: &str) -> Statement {
+        match self.ask(&Request::Prepare(Prepare {
+            text,
+            keyspace: None,
+        })) {
             Answer::Prepared(statement) => statement,
             other => panic!("{text} was not prepared: {other:?}"),
         }
     }
 
-    pub fn execute(&mut self, id: &[u8], values: &[&[u8]], consistency: Consistency) -> Answer {
-        self.try_execute(id, values, consistency).expect("an answer")
+    pub(crate) fn execute(
+        &mut self,
+        id: &[u8],
+        values: &[&[u8]],
+        consistency: Consistency,
+    ) -> Answer {
+        self.try_execute(id, values, consistency)
+            .expect("an answer")
     }
 
-    pub fn try_execute(
+    pub(crate) fn try_execute(
         &mut self,
         id: &[u8],
         values: &[&[u8]],
@@ -280,22 +295,33 @@ impl Client {
             serial_consistency: Some(SerialConsistency::Serial),
             ..QueryParams::new(consistency)
         };
-        self.try_ask(&Request::Execute(Execute { id, result_metadata_id: None, params }))
+        self.try_ask(&Request::Execute(Execute {
+            id,
+            result_metadata_id: None,
+            params,
+        }))
     }
 
-    pub fn register(&mut self) {
+    pub(crate) fn register(&mut self) {
         let kinds = EventKind::ALL.to_vec();
-        assert_eq!(self.ask(&Request::Register(Register { kinds })), Answer::Ready);
+        assert_eq!(
+            self.ask(&Request::Register(Register { kinds })),
+            Answer::Ready
+        );
     }
 
     /// Waits until an event comes that fits, and returns all that came until then.
-    pub fn wait_for_event(&mut self, fits: impl Fn(&Event) -> bool) -> Vec<Event> {
+    pub(crate) fn wait_for_event(&mut self, fits: impl Fn(&Event) -> bool) -> Vec<Event> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.events.iter().position(&fits) {
                 return self.events.drain(..=at).collect();
             }
-            assert!(Instant::now() < deadline, "no such event: {:?}", self.events);
+            assert!(
+                Instant::now() < deadline,
+                "no such event: {:?}",
+                self.events
+            );
             // A keepalive: its answer brings along the events before it.
             self.ask(&Request::Options);
         }
@@ -337,7 +363,7 @@ fn owned(response: Response<'_>) -> Answer {
     }
 }
 
-pub fn address(cluster: &Cluster, node: usize, port: u16) -> SocketAddr {
+pub(crate) fn address(cluster: &Cluster, node: usize, port: u16) -> SocketAddr {
     let address: IpAddr = cluster.config().address(node);
     SocketAddr::new(address, port)
 }
@@ -355,29 +381,31 @@ fn free_source_ports() -> impl Iterator<Item = u16> {
     .take(COUNT as usize)
 }
 
-pub fn token(key: &[u8]) -> Token {
+pub(crate) fn token(key: &[u8]) -> Token {
     murmur3_token(key)
 }
 
 /// The shard of a node that owns a partition key of one column.
-pub fn owner_shard(cluster: &Cluster, node: usize, key: &[u8]) -> u16 {
+pub(crate) fn owner_shard(cluster: &Cluster, node: usize, key: &[u8]) -> u16 {
     let shards = u16::try_from(cluster.nodes()[node].shards).expect("few shards");
     let nr_shards = shards.try_into().expect("shards");
     Sharder::new(nr_shards, cluster.config().ignore_msb).shard_of(token(key))
 }
 
 /// The bytes of a CQL int.
-pub fn int(value: i32) -> [u8; 4] {
+pub(crate) fn int(value: i32) -> [u8; 4] {
     value.to_be_bytes()
 }
 
 /// Makes keyspace `ks` with that many replicas and a table `kv` of int to int.
-pub fn make_table(client: &mut Client, factor: usize) {
+pub(crate) fn make_table(client: &mut Client, factor: usize) {
     client
         .query(&format!(
             "CREATE KEYSPACE ks WITH replication = {{'class': 'NetworkTopologyStrategy', \
              'replication_factor': {factor}}} AND tablets = {{'enabled': false}}"
         ))
         .ok();
-    client.query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)").ok();
+    client
+        .query("CREATE TABLE ks.kv (k int PRIMARY KEY, v int)")
+        .ok();
 }

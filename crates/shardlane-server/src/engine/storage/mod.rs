@@ -7,6 +7,7 @@ mod fragment;
 mod merge;
 mod partition;
 mod row;
+mod rows;
 mod store;
 
 pub use cell::{Cell, CellValue, ColumnData, CounterCell, CounterShard, Expiry, MultiCell};

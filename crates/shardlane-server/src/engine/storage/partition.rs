@@ -1,7 +1,5 @@
 //! A stored partition.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -9,9 +7,7 @@ use super::cell::ColumnData;
 use super::command::{Position, ReadCommand, Slice};
 use super::fragment::{ClusteringKey, Fragment, PartitionKey, RangeTombstone};
 use super::row::Row;
-
-/// A clustering key's values as CQL bytes.
-type ClusteringValues = [Box<[u8]>];
+use super::rows::{ClusteringValues, Rows};
 
 /// All of one partition that a shard holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +15,7 @@ pub struct Partition {
     deleted_at: Option<i64>,
     ranges: Vec<RangeTombstone>,
     static_row: Row,
-    /// By the comparable form of their keys, with the keys' values.
-    rows: BTreeMap<Arc<[u8]>, (Arc<ClusteringValues>, Row)>,
+    rows: Rows,
 }
 
 impl Partition {
@@ -39,28 +34,19 @@ impl Partition {
         self.static_row.merge(change.static_row);
         if self.deleted_at.is_none() && self.ranges.is_empty() {
             for (key, row) in change.rows {
-                self.put(key, row);
+                self.rows.put(key, row);
             }
             return;
         }
         for (key, mut row) in change.rows {
             self.cover(&key.order, &mut row);
             if !row.is_empty() {
-                self.put(key, row);
+                self.rows.put(key, row);
             }
         }
         self.cover_static();
         if deletes {
             self.settle();
-        }
-    }
-
-    fn put(&mut self, key: ClusteringKey, row: Row) {
-        match self.rows.entry(key.order) {
-            Entry::Vacant(slot) => {
-                slot.insert((key.values, row));
-            }
-            Entry::Occupied(mut slot) => slot.get_mut().1.merge(row),
         }
     }
 
@@ -86,7 +72,7 @@ impl Partition {
     /// Makes deletions felt by all rows.
     fn settle(&mut self) {
         let mut rows = std::mem::take(&mut self.rows);
-        rows.retain(|order, (_, row)| {
+        rows.retain(|order, row| {
             self.cover(order, row);
             !row.is_empty()
         });
@@ -100,7 +86,7 @@ impl Partition {
 
     /// The row at a comparable clustering key.
     pub fn row(&self, order: &[u8]) -> Option<&Row> {
-        self.rows.get(order).map(|(_, row)| row)
+        self.rows.get(order)
     }
 
     /// Whether nothing is recorded.
@@ -145,10 +131,16 @@ impl Partition {
         let mut stopped = None;
         if command.reversed {
             'slices: for slice in slices.iter().rev() {
-                for (order, (values, row)) in self.rows.range::<[u8], _>(bounds(slice)).rev() {
-                    if resume.is_some_and(|resume| order >= resume) {
+                let mut bounds = bounds(slice);
+                if let Some(resume) = resume
+                    && slice.end.as_ref().is_none_or(|end| **resume < **end)
+                {
+                    bounds.1 = Bound::Excluded(resume);
+                    if *resume <= slice.start {
                         continue;
                     }
+                }
+                for (order, values, row) in self.rows.range(bounds).rev() {
                     if *budget == 0 {
                         stopped = last_position(key, &out);
                         break 'slices;
@@ -168,7 +160,7 @@ impl Partition {
                         continue;
                     }
                 }
-                for (order, (values, row)) in self.rows.range::<[u8], _>(bounds) {
+                for (order, values, row) in self.rows.range(bounds) {
                     if *budget == 0 {
                         stopped = last_position(key, &out);
                         break 'slices;

@@ -12,7 +12,8 @@ use super::fragment::{ClusteringKey, Fragment, PartitionKey};
 use super::partition::Partition;
 use crate::engine::schema::{Schema, TableId};
 
-type TableData = BTreeMap<PartitionKey, Partition>;
+/// Boxed: the tree's nodes stay small, whatever a partition holds.
+type TableData = BTreeMap<PartitionKey, Box<Partition>>;
 
 /// A shard's tables.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl Store {
         let key = mutation.fragment.key.clone();
         let mut partition = Partition::default();
         partition.apply(mutation.fragment);
-        partitions.insert(key, partition);
+        partitions.insert(key, Box::new(partition));
     }
 
     /// Adds to counters as the leader `replica` (its host id), and returns the new state for the other replicas.
@@ -154,7 +155,7 @@ impl Store {
 fn scan<'a>(
     partitions: &'a TableData,
     command: &ReadCommand,
-) -> Range<'a, PartitionKey, Partition> {
+) -> Range<'a, PartitionKey, Box<Partition>> {
     let (after, last) = command.token_range();
     let behind = |token: Token| PartitionKey {
         token: Token(token.0.saturating_add(1)),

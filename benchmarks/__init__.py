@@ -1,0 +1,1 @@
+"""Measures shardlane beside other drivers, on the embedded cluster: ``python -m benchmarks``."""

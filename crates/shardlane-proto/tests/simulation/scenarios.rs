@@ -371,9 +371,9 @@ fn ddl_waits_for_the_nodes_that_are_up() {
     world.expects_agreement = true;
     become_ready(&mut world);
     // In bursts, so that refreshes are in flight when the next one comes.
-    for _ in 0..60 {
+    for gap in (0..60).map(|n| MS * (n % 12)) {
         world.submit_for(Kind::Ddl, SECOND * 12);
-        world.run_for(MS * 37);
+        world.run_for(gap);
     }
     world.run_for(SECOND * 13);
     assert_eq!(world.client.succeeded.len(), 60);
@@ -676,4 +676,31 @@ fn another_connection_of_the_same_node_takes_over() {
         lost.iter().all(|id| !world.client.is_idempotent[id]),
         "{lost:?}"
     );
+}
+
+#[test]
+fn a_connection_with_too_many_orphans_is_replaced_at_once() {
+    let mut world = world(1, 1, |_, config| {
+        config.orphans_max = 3;
+        config.orphan_age = Duration::ZERO;
+    });
+    become_ready(&mut world);
+    execute(&mut world, 5);
+    world.nodes[0].silent_until = world.now + SECOND;
+    let connects = world.connects;
+    let ids: Vec<u64> = (0..4)
+        .map(|_| world.submit_for(Kind::Execute, SECOND * 5))
+        .collect();
+    for id in ids {
+        world.cancel(id);
+    }
+    assert!(
+        world
+            .engine
+            .next_timeout()
+            .is_some_and(|at| at <= world.now),
+        "something to do"
+    );
+    world.run_for(SECOND / 2);
+    assert_eq!(world.connects, connects + 1);
 }

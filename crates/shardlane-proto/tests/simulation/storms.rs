@@ -136,6 +136,9 @@ fn run(seed: u64) {
         !matches!(kind, shardlane_proto::RequestErrorKind::Timeout { .. })
     });
     assert_eq!(in_time.count(), 0, "{:?}", &world.client.failed[failed..]);
+    let views = world.engine.pool_views(world.now);
+    let mut counters = views.iter().flat_map(|view| &view.counters);
+    assert!(counters.all(|c| c.in_flight() == 0), "{views:#?}");
     close(&mut world, seed);
 
     for (id, kind) in &world.client.succeeded {

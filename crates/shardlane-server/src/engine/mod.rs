@@ -3,10 +3,10 @@
 //! No sockets, no threads, no clock: time (microseconds since the epoch) and entropy come in with
 //! [`Env`]. One coordinator drives it like this:
 //!
-//! 1. **prepare** — [`prepare`] turns CQL text into an `Arc<`[`Prepared`]`>` against one [`Schema`]
+//! 1. **prepare** — [`prepare()`] turns CQL text into an `Arc<`[`Prepared`]`>` against one [`Schema`]
 //!    snapshot. Unprepared queries go the same way; a caller that wants speed keeps a small cache
 //!    from (keyspace, text) to `Prepared` and asks [`Prepared::is_current`] before using one.
-//! 2. **bind** — [`bind`] joins a `Prepared` with values and gives an [`Operation`]; batches go
+//! 2. **bind** — [`bind()`] joins a `Prepared` with values and gives an [`Operation`]; batches go
 //!    through [`bind_batch`].
 //! 3. **route** — every [`Mutation`], [`CounterUpdate`] and [`ReadCommand`] names its table, and its
 //!    token and partition key (or token range). The engine knows nothing of nodes.
@@ -22,7 +22,7 @@
 //! let mut run = plan.start(page_size, paging_state, env)?;
 //! let rows = loop {
 //!     match run.step()? {
-//!         ReadStep::Read(command) => run.feed(merge(route_and_read(command)))?,
+//!         ReadStep::Read(command) => run.feed(merge(&command, route_and_read(&command))),
 //!         ReadStep::Done(rows) => break rows,
 //!     }
 //! };
@@ -34,34 +34,6 @@
 //! A conditional write ([`Operation::Cas`]) is: read with [`CasPlan::read_command`], decide with
 //! [`CasPlan::decide`], apply the mutations if there are any, answer with the rows. The coordinator
 //! makes that atomic per partition.
-//!
-//! # Signatures in one place
-//!
-//! ```text
-//! Schema::new(flavour: Flavour) -> Arc<Schema>                       // with the system keyspaces
-//! Schema::apply(self: &Arc<Self>, &Ddl, now_us, seed, datacenters: &[&str]) -> Result<DdlOutcome, CqlError>
-//! prepare(&Schema, keyspace: Option<&str>, cql: &str) -> Result<Arc<Prepared>, CqlError>
-//! Prepared { id: [u8; 16], cql, keyspace, kind: StatementKind, bind: Vec<ColumnSpec>, pk_indexes: Vec<u16>,
-//!            result: Option<Arc<Vec<ColumnSpec>>>, is_lwt: bool }
-//! Prepared::is_current(&self, &Schema) -> bool                       // false: answer UNPREPARED, forget it
-//! Bound<'a> = Value(&'a [u8]) | Null | Unset;  BoundArgs<'a> = Positional(&[Bound]) | Named(&[(&str, Bound)])
-//! Env { now_us: i64, timestamp_us: i64 (client's, or now_us), seed: u64 (differs per request) }
-//! bind(&Arc<Prepared>, BoundArgs, &Env) -> Result<Operation, CqlError>
-//! bind_batch(BatchKind, &[BatchStatement { prepared: &Arc<Prepared>, args }], &Env) -> Result<Operation, CqlError>
-//! Operation = Write(Vec<Mutation>) | Counter(Vec<CounterUpdate>) | Read(ReadPlan) | Cas(CasPlan) | Ddl(Ddl)
-//!           | Use(String) | Truncate(TableId) | Rows(RowsOut) | Void
-//! ReadPlan::table(&self) -> &Arc<Table>;  ReadPlan::partition(&self) -> Option<&PartitionKey>  // of a 1-partition read
-//! ReadPlan::start(self, page_size: Option<usize>, paging_state: Option<&[u8]>, &Env) -> Result<ReadRun, CqlError>
-//! ReadRun::step(&mut self) -> Result<ReadStep, CqlError>;  ReadRun::feed(&mut self, PartialResult)
-//! ReadCommand::clip(&self, last: Token) -> ReadCommand;  ReadCommand::first_token(&self) -> Token
-//! Store::apply(&mut self, &Table, Mutation, now_us); Store::apply_counter(&mut self, &CounterUpdate, replica: [u8; 16], now_us) -> Mutation
-//! Store::read(&self, &ReadCommand, now_us) -> PartialResult; Store::truncate(TableId); Store::retain_tables(&Schema)
-//! merge(&ReadCommand, Vec<PartialResult>) -> PartialResult
-//! CasPlan::table/partition; CasPlan::read_command() -> ReadCommand
-//! CasPlan::decide(&self, PartialResult, &Env) -> Result<CasOutcome { mutations: Vec<Mutation>, rows: RowsOut, applied: bool }, CqlError>
-//! RowsOut { columns: Arc<Vec<ColumnSpec>>, rows: Vec<Vec<Option<Bytes>>>, paging_state: Option<Vec<u8>> }  // Bytes = Arc<[u8]>
-//! system::read_virtual(&Schema, &Topology, &ReadCommand, now_us) -> PartialResult
-//! ```
 
 pub mod bind;
 pub mod cas;

@@ -1,10 +1,12 @@
 //! CQL text to prepared statements.
 
+mod assign;
 mod context;
 mod expr;
 mod function;
 mod key;
 mod modify;
+mod relation;
 mod restrict;
 mod select;
 mod selection;
@@ -17,7 +19,8 @@ pub(crate) use expr::{Expr, Scope, Val, Values};
 pub(crate) use function::{is_integer, number_as};
 pub(crate) use key::{clustering_key, partition_key, partition_parts, token_of};
 pub(crate) use modify::{ColumnOp, CompiledConditions, ModifyKind, ModifyPlan, cas_specs};
-pub(crate) use restrict::{BoundFilter, BoundTarget, Filter, FilterValue, Restrictions};
+pub(crate) use relation::{BoundFilter, BoundTarget, Filter, FilterValue};
+pub(crate) use restrict::Restrictions;
 pub(crate) use select::SelectPlan;
 pub(crate) use selection::{Aggregate, AggregateKind, SelectExpr};
 

@@ -6,7 +6,8 @@ use shardlane_wire::{ColumnSpec, CqlType};
 
 use super::context::Context;
 use super::expr::Expr;
-use super::restrict::{Filter, Restrictions, compile_relation, find_column};
+use super::relation::{Filter, compile_relation, find_column};
+use super::restrict::Restrictions;
 use super::selection::{Aggregate, Selected, Selection};
 use crate::cql::ast::{Operator, Select, SelectItem};
 use crate::engine::error::CqlError;
@@ -246,7 +247,7 @@ fn ordering(
         }
         let fixed = |at: &usize| {
             restrictions.prefix.iter().any(|filter| {
-                restrictions.filters[*filter].target == super::restrict::Target::Column(*at)
+                restrictions.filters[*filter].target == super::relation::Target::Column(*at)
                     && restrictions.filters[*filter].operator == Operator::Eq
             })
         };

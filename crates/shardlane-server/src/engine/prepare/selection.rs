@@ -5,7 +5,7 @@ use shardlane_wire::CqlType;
 use super::context::Context;
 use super::expr::Expr;
 use super::function::{ScalarFn, can_convert, is_integer};
-use super::restrict::find_column;
+use super::relation::find_column;
 use crate::cql::ast::{Literal, QualifiedName, Selector, Term};
 use crate::engine::error::CqlError;
 use crate::engine::schema::Column;

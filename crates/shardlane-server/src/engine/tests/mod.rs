@@ -7,12 +7,13 @@ mod errors;
 mod golden;
 mod merging;
 mod prepared;
+mod robust;
 mod selects;
 mod system;
 mod writes;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use shardlane_routing::Token;
 
@@ -28,6 +29,14 @@ pub(super) struct Db {
     pub(super) keyspace: Option<String>,
     seed: u64,
 }
+
+/// The schema that a cluster begins with, made once: parsing the catalog takes a while in a debug build.
+static FIRST_SCHEMA: LazyLock<[Arc<Schema>; 2]> = LazyLock::new(|| {
+    [
+        Schema::new(Flavour::Scylla),
+        Schema::new(Flavour::Cassandra),
+    ]
+});
 
 pub(super) const START_US: i64 = 1_700_000_000_000_000;
 
@@ -59,7 +68,7 @@ impl Db {
             tablets: Vec::new(),
         };
         Self {
-            schema: Schema::new(flavour),
+            schema: FIRST_SCHEMA[usize::from(flavour == Flavour::Cassandra)].clone(),
             store: Store::new(),
             topology,
             now_us: START_US,

@@ -114,7 +114,7 @@ impl Shell {
         self.queue.awake();
         let now = self.now();
         for conn in std::mem::take(&mut self.unread) {
-            self.read(now, conn);
+            self.read(now, conn, true);
         }
         for event in events.iter() {
             if event.token() != Token(WAKER) {
@@ -241,11 +241,13 @@ impl Shell {
             self.write(now, conn);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(now, conn);
+            self.read(now, conn, event.is_read_closed() || event.is_error());
         }
     }
 
-    fn read(&mut self, now: Instant, conn: ConnId) {
+    /// Reads what is there. A short read empties the socket, and what comes later makes an event of its own;
+    /// so unless `ending` tells that the end is near, it saves the read that would only say "nothing more".
+    fn read(&mut self, now: Instant, conn: ConnId, ending: bool) {
         for _ in 0..READS_PER_TURN_MAX {
             let Some(Some(sock)) = self.sockets.get_mut(conn.0 as usize) else {
                 return;
@@ -261,6 +263,9 @@ impl Shell {
                     // The engine may have closed this very connection, and its name must not be
                     // read from again before that is carried out.
                     self.carry_out(now);
+                    if count < self.buffer.len() && !ending {
+                        return;
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) => {

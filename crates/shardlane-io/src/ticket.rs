@@ -18,7 +18,9 @@ pub trait Sink: Send + Sync {
 
 enum State {
     /// `watched`: somebody sleeps on the condition variable. Notifying nobody would cost a system call.
-    Pending { watched: bool },
+    Pending {
+        watched: bool,
+    },
     Done(Outcome),
     Taken,
 }

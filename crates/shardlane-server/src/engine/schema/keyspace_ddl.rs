@@ -66,7 +66,9 @@ impl Schema {
                 )));
             }
             Some(tablets) => tablets,
-            None => (network && scylla).then_some(0),
+            // Opt-in, as with `enable_tablets: false` in scylla.yaml: everything here works without them,
+            // and conditional writes and counters do not work with them.
+            None => None,
         };
         let mut warnings = settings.warnings;
         if !scylla {

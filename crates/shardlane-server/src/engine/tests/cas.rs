@@ -131,7 +131,7 @@ fn what_conditional_writes_refuse() {
     ] {
         assert_eq!(db.error(bad).code(), 0x2200, "{bad}");
     }
-    db.run("CREATE KEYSPACE tb WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}");
+    db.run("CREATE KEYSPACE tb WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3} AND tablets = {'enabled': true}");
     db.run("CREATE TABLE tb.kv (k int PRIMARY KEY, v int)");
     let prepared = db
         .prepare("INSERT INTO tb.kv (k) VALUES (1) IF NOT EXISTS")

@@ -76,7 +76,7 @@ fn keyspaces_expand_their_factor_and_warn() {
     let mut db = Db::empty(Flavour::Scylla);
     let outcome = apply(
         &mut db,
-        "CREATE KEYSPACE a WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}",
+        "CREATE KEYSPACE a WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1} AND tablets = {'enabled': true}",
     );
     assert_eq!(outcome.warnings.len(), 2, "{:?}", outcome.warnings);
     assert!(
@@ -86,6 +86,11 @@ fn keyspaces_expand_their_factor_and_warn() {
     let keyspace = db.schema.keyspace("a").unwrap();
     assert_eq!(keyspace.replication["dc1"], "1");
     assert_eq!(keyspace.tablets, Some(0));
+    apply(
+        &mut db,
+        "CREATE KEYSPACE plain WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}",
+    );
+    assert_eq!(db.schema.keyspace("plain").unwrap().tablets, None, "opt-in");
     let outcome = apply(
         &mut db,
         "CREATE KEYSPACE b WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2} AND tablets = {'enabled': false} AND durable_writes = false",
@@ -194,7 +199,7 @@ fn what_tables_and_types_refuse() {
     ] {
         assert_eq!(db.error(cql).code(), code, "{cql}");
     }
-    db.run("CREATE KEYSPACE tb WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}");
+    db.run("CREATE KEYSPACE tb WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3} AND tablets = {'enabled': true}");
     assert!(
         db.error("CREATE TABLE tb.c (k int PRIMARY KEY, c counter)")
             .message

@@ -119,13 +119,18 @@ def _measure(
         "drivers": [
             {
                 "driver": name,
-                "how": DRIVERS[name].how,
+                "how": _how(name, cell.in_flight),
                 "answers_checked": verified[name],
                 **summarise(measured, cell.units),
             }
             for name, measured in rounds.items()
         ],
     }
+
+
+def _how(name: str, in_flight: int) -> str:
+    driver = DRIVERS[name]
+    return (driver.how_one if in_flight == 1 else None) or driver.how
 
 
 def _turn(client: ClientProcess, server: ServerProcess, seconds: float) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Acsylla(AsyncDriver):
             port=self.endpoint.port,
             consistency=CONSISTENCY,
             request_timeout=30.0,
+            # When its choice of a local port is taken it waits so long before it tries another one.
+            constant_reconnect_delay_ms=50,
             **self.options,
         )
         self._session = await self._cluster.create_session()

@@ -30,6 +30,8 @@ class Driver:
     """The distribution whose version is reported."""
     how: ClassVar[str]
     """How requests are made, for the reader of the table."""
+    how_one: ClassVar[str | None] = None
+    """Likewise with one in flight, if that is another way."""
     is_ours: ClassVar[bool] = False
     by_default: ClassVar[bool] = True
     rows_as_dicts: ClassVar[bool] = False

@@ -76,6 +76,7 @@ class AioUvloop(Aio):
 class Sync(_Ours, BlockingDriver):
     name = "shardlane-sync"
     how = "threads"
+    how_one = "blocking"
 
     def open(self) -> None:
         from shardlane import sync

@@ -14,7 +14,8 @@ from benchmarks.load import Job, run_threads
 class ScyllaDriver(BlockingDriver):
     name = "scylla-driver"
     package = "scylla-driver"
-    how = "1: blocking, more: callbacks"
+    how = "callbacks"
+    how_one = "blocking"
 
     row_factory: str | None = None
 
@@ -141,7 +142,8 @@ class _Chains:
 
 class ScyllaDriverTuples(ScyllaDriver):
     name = "scylla-driver-tuples"
-    how = "as scylla-driver, rows as tuples"
+    how = "callbacks, tuples"
+    how_one = "blocking, tuples"
     by_default = False
     row_factory = "tuple_factory"
 

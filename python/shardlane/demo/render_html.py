@@ -37,7 +37,7 @@ def render(demo: DemoResult) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+    return (resources.files("shardlane.demo") / name).read_text(encoding="utf-8")
 
 
 def _failures(demo: DemoResult) -> str:

@@ -644,7 +644,7 @@ fn prepare_body(prepared: &PreparedRef) -> Vec<u8> {
     body
 }
 
-/// RESULT of kind SchemaChange. The kind is the first [int] unless header flags announce something before it.
+/// RESULT of kind SchemaChange. The kind is the first `[int]` unless header flags announce something before it.
 fn is_schema_change(dialect: Dialect, answer: &Answer) -> bool {
     const SCHEMA_CHANGE: [u8; 4] = [0, 0, 0, 5];
     answer.opcode == Opcode::Result

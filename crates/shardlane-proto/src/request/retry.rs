@@ -10,7 +10,7 @@ use crate::error::AttemptFailure;
 /// The retry policy of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Retry {
-    /// Retry where it is safe and likely to help; see [`Decision`]'s making below.
+    /// Retry where it is safe and likely to help.
     #[default]
     Default,
     /// Never retry.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use pyo3::Borrowed;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use pyo3::Borrowed;
 use shardlane_wire::{Consistency, SerialConsistency};
 
 use crate::values::errors::bad_value;
@@ -30,7 +30,11 @@ impl<'a, 'py, T: FromPyObject<'a, 'py>> FromPyObject<'a, 'py> for Arg<T> {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if is_unset(&given) { Ok(Self::Unset) } else { given.extract().map(Self::Given).map_err(Into::into) }
+        if is_unset(&given) {
+            Ok(Self::Unset)
+        } else {
+            given.extract().map(Self::Given).map_err(Into::into)
+        }
     }
 }
 
@@ -45,11 +49,19 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Timeout {
         if given.is_none() {
             return Ok(Self(None));
         }
-        let seconds: f64 = given.extract().map_err(|_| refused(&given, "a timeout", "seconds as a number, or None"))?;
+        let seconds: f64 = given
+            .extract()
+            .map_err(|_| refused(&given, "a timeout", "seconds as a number, or None"))?;
         seconds_to_duration(seconds)
             .filter(|d| !d.is_zero())
             .map(|d| Self(Some(d)))
-            .ok_or_else(|| refused(&given, "a timeout", "a positive number of seconds, or None for no limit"))
+            .ok_or_else(|| {
+                refused(
+                    &given,
+                    "a timeout",
+                    "a positive number of seconds, or None for no limit",
+                )
+            })
     }
 }
 
@@ -84,21 +96,33 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SerialLevel {
     }
 }
 
-fn named<T: Copy>(given: &Bound<'_, PyAny>, all: &[T], name: impl Fn(T) -> &'static str) -> PyResult<T> {
+fn named<T: Copy>(
+    given: &Bound<'_, PyAny>,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> PyResult<T> {
     if let Ok(text) = given.cast::<PyString>()
         && let Ok(text) = text.to_str()
-        && let Some(&level) = all.iter().find(|&&level| name(level).eq_ignore_ascii_case(text))
+        && let Some(&level) = all
+            .iter()
+            .find(|&&level| name(level).eq_ignore_ascii_case(text))
     {
         return Ok(level);
     }
     let names: Vec<&str> = all.iter().map(|&level| name(level)).collect();
-    Err(refused(given, "a consistency level", &format!("one of {}", names.join(", "))))
+    Err(refused(
+        given,
+        "a consistency level",
+        &format!("one of {}", names.join(", ")),
+    ))
 }
 
 /// The error for an option of the wrong type or value.
 #[cold]
 pub(super) fn refused(given: &Bound<'_, PyAny>, what: &str, wanted: &str) -> PyErr {
-    let shown = given.repr().map_or_else(|_| "an object".to_owned(), |r| r.to_string());
+    let shown = given
+        .repr()
+        .map_or_else(|_| "an object".to_owned(), |r| r.to_string());
     let message = format!("{shown} is not {what}: give {wanted}");
     bad_value(given.py(), &message, None, None, None, None)
 }

@@ -27,7 +27,11 @@ pub(super) fn encode(
         "logged" => BatchType::Logged,
         "unlogged" => BatchType::Unlogged,
         "counter" => BatchType::Counter,
-        other => return Err(refused(&format!("batch kind {other:?}: give 'logged', 'unlogged' or 'counter'"))),
+        other => {
+            return Err(refused(&format!(
+                "batch kind {other:?}: give 'logged', 'unlogged' or 'counter'"
+            )));
+        }
     };
     let mut spec = RequestSpec::new(Opcode::Batch, Vec::new());
     let mut references: Vec<Arc<PreparedRef>> = Vec::new();
@@ -38,7 +42,11 @@ pub(super) fn encode(
             Ok(prepared) => Some(prepared.clone().unbind()),
             Err(_) if has_values(Some(&parameters)) => {
                 let cql = text(&statement)?;
-                Some(session.find(py, cql).ok_or_else(|| refused(&format!("{cql:?} has not been prepared")))?)
+                Some(
+                    session
+                        .find(py, cql)
+                        .ok_or_else(|| refused(&format!("{cql:?} has not been prepared")))?,
+                )
             }
             Err(_) => None,
         };
@@ -61,14 +69,28 @@ pub(super) fn encode(
             // Only plain statements depend on the keyspace in use: PREPARE has resolved the others' names.
             spec.keyspace = session.keyspace_in_use();
             let query = BatchQuery::Text(text(&statement)?);
-            encoded(py, BatchStatement { query, values: BoundValues::positional(0, &[]) }.encode(&mut bytes))?;
+            encoded(
+                py,
+                BatchStatement {
+                    query,
+                    values: BoundValues::positional(0, &[]),
+                }
+                .encode(&mut bytes),
+            )?;
         }
     }
-    let count = u16::try_from(count)
-        .map_err(|_| refused(&format!("a batch holds at most {} statements, not {count}", u16::MAX)))?;
+    let count = u16::try_from(count).map_err(|_| {
+        refused(&format!(
+            "a batch holds at most {} statements, not {count}",
+            u16::MAX
+        ))
+    })?;
     let batch = Batch {
         batch_type,
-        statements: BatchStatements { count, bytes: &bytes },
+        statements: BatchStatements {
+            count,
+            bytes: &bytes,
+        },
         consistency,
         serial_consistency,
         timestamp,

@@ -55,17 +55,25 @@ pub(super) struct Batcher {
 }
 
 impl Batcher {
-    pub(super) fn new<'py>(event_loop: &Bound<'py, PyAny>, client: &Arc<Client>) -> PyResult<Bound<'py, Self>> {
+    pub(super) fn new<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        client: &Arc<Client>,
+    ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         // SAFETY: eventfd takes no pointers; the result is checked.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 {
-            return Err(PyOSError::new_err(std::io::Error::last_os_error().to_string()));
+            return Err(PyOSError::new_err(
+                std::io::Error::last_os_error().to_string(),
+            ));
         }
         // SAFETY: the descriptor is fresh, valid and owned by nobody else.
         let event = unsafe { File::from_raw_fd(fd) };
-        let ready =
-            Arc::new(ReadyList { tickets: Mutex::new(Vec::new()), signalled: AtomicBool::new(false), event });
+        let ready = Arc::new(ReadyList {
+            tickets: Mutex::new(Vec::new()),
+            signalled: AtomicBool::new(false),
+            event,
+        });
         let batcher = Bound::new(
             py,
             Self {
@@ -107,7 +115,8 @@ impl Batcher {
             return false;
         }
         let held = self.held.load(Ordering::Relaxed) + 1;
-        self.held.store(if held >= HELD_MAX { 0 } else { held }, Ordering::Relaxed);
+        self.held
+            .store(if held >= HELD_MAX { 0 } else { held }, Ordering::Relaxed);
         held < HELD_MAX
     }
 
@@ -123,13 +132,19 @@ impl Batcher {
     fn step_all(&self, py: Python<'_>) -> PyResult<()> {
         let tickets = std::mem::take(&mut *lock(&self.ready.tickets));
         // In debug mode the loop reports slow callbacks one by one: do not hide them in ours.
-        let inline = !self.event_loop.bind(py).call_method0("get_debug")?.is_truthy()?;
+        let inline = !self
+            .event_loop
+            .bind(py)
+            .call_method0("get_debug")?
+            .is_truthy()?;
         let mut tickets = tickets.into_iter();
         while let Some(ticket) = tickets.next() {
             let place = lock(&self.waiting).try_remove(ticket.tag() as usize);
             let Some(Some(request)) = place else { continue };
             if let Err(error) = request.get().wake(&request, py, inline) {
-                if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py)
+                    || error.is_instance_of::<PySystemExit>(py)
+                {
                     // The loop is about to stop: what is left comes first when it runs again.
                     lock(&self.ready.tickets).splice(0..0, tickets);
                     self.ready.wake();

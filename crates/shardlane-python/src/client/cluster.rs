@@ -14,7 +14,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    Compression, Config, ConnectionView, ContactPoint, Credentials, Opened, PoolSize, PoolView, ShardAwareness,
+    Compression, Config, ConnectionView, ContactPoint, Credentials, Opened, PoolSize, PoolView,
+    ShardAwareness,
 };
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
@@ -65,17 +66,28 @@ impl Core {
         if self.origin.is_here() {
             Ok(&self.client)
         } else {
-            Err(errors::plain(py, "fork", "this cluster object was made before fork() in the parent process"))
+            Err(errors::plain(
+                py,
+                "fork",
+                "this cluster object was made before fork() in the parent process",
+            ))
         }
     }
 
     pub(super) fn statements(&self, keyspace: Option<&Arc<str>>) -> StatementCache {
         let new = || Arc::new(Mutex::new(LruCache::new(self.statements_max)));
-        lock(&self.statements).entry(keyspace.cloned()).or_insert_with(new).clone()
+        lock(&self.statements)
+            .entry(keyspace.cloned())
+            .or_insert_with(new)
+            .clone()
     }
 
     /// The compiled shape for raw metadata, made by `compile` if it is not known yet.
-    pub(super) fn shape(&self, raw: &[u8], compile: impl FnOnce() -> PyResult<Arc<Shape>>) -> PyResult<Arc<Shape>> {
+    pub(super) fn shape(
+        &self,
+        raw: &[u8],
+        compile: impl FnOnce() -> PyResult<Arc<Shape>>,
+    ) -> PyResult<Arc<Shape>> {
         if let Some(shape) = lock(&self.shapes).get(raw) {
             return Ok(shape.clone());
         }
@@ -99,7 +111,10 @@ impl Core {
         if event_loop.is_none() {
             return Ok(None);
         }
-        let known = lock(&self.batchers).iter().find(|b| b.get().event_loop(py).is(&event_loop)).map(|b| b.clone_ref(py));
+        let known = lock(&self.batchers)
+            .iter()
+            .find(|b| b.get().event_loop(py).is(&event_loop))
+            .map(|b| b.clone_ref(py));
         if let Some(batcher) = known {
             return Ok(Some(batcher.into_bound(py)));
         }
@@ -107,7 +122,12 @@ impl Core {
         let mut kept = Vec::new();
         for old in std::mem::take(&mut *lock(&self.batchers)) {
             // A loop that was closed (asyncio.run has ended) will never collect anything again.
-            if !old.get().event_loop(py).call_method0("is_closed")?.is_truthy()? {
+            if !old
+                .get()
+                .event_loop(py)
+                .call_method0("is_closed")?
+                .is_truthy()?
+            {
                 kept.push(old);
             }
         }
@@ -162,10 +182,18 @@ impl Cluster {
             return Err(bad("contact_points is empty: give at least one address"));
         }
         let seconds = |name: &str, value: f64| {
-            seconds_to_duration(value)
-                .ok_or_else(|| PyValueError::new_err(format!("{name}={value}: give a number of seconds, not negative")))
+            seconds_to_duration(value).ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "{name}={value}: give a number of seconds, not negative"
+                ))
+            })
         };
-        let mut config = Config::new(contact_points.into_iter().map(|(host, port)| contact_point(host, port)).collect());
+        let mut config = Config::new(
+            contact_points
+                .into_iter()
+                .map(|(host, port)| contact_point(host, port))
+                .collect(),
+        );
         config.local_datacenter = local_datacenter;
         config.credentials = match (username, password) {
             (Some(username), Some(password)) => Some(Credentials { username, password }),
@@ -174,26 +202,38 @@ impl Cluster {
         };
         config.compression = match compression {
             None => None,
-            Some(name) => Some(
-                Compression::from_name(name).ok_or_else(|| bad(&format!("compression={name:?}: give 'lz4', 'snappy' or None")))?,
-            ),
+            Some(name) => Some(Compression::from_name(name).ok_or_else(|| {
+                bad(&format!(
+                    "compression={name:?}: give 'lz4', 'snappy' or None"
+                ))
+            })?),
         };
         config.pool_size = match (connections_per_shard, connections_per_host) {
             (Some(0), _) | (_, Some(0)) => return Err(bad("a pool needs at least one connection")),
             (None, None) => PoolSize::PerShard(1),
             (Some(count), None) => PoolSize::PerShard(count),
             (None, Some(count)) => PoolSize::PerHost(count),
-            (Some(_), Some(_)) => return Err(bad("give connections_per_shard or connections_per_host, not both")),
+            (Some(_), Some(_)) => {
+                return Err(bad(
+                    "give connections_per_shard or connections_per_host, not both",
+                ));
+            }
         };
         config.shard_awareness = match shard_awareness {
             "full" => ShardAwareness::Full,
             "legacy" => ShardAwareness::Legacy,
             "off" => ShardAwareness::Off,
-            other => return Err(bad(&format!("shard_awareness={other:?}: give 'full', 'legacy' or 'off'"))),
+            other => {
+                return Err(bad(&format!(
+                    "shard_awareness={other:?}: give 'full', 'legacy' or 'off'"
+                )));
+            }
         };
         if let Some((low, high)) = source_ports {
             if low == 0 || low > high {
-                return Err(bad(&format!("source_ports=({low}, {high}): give the lowest and the highest port, at least 1")));
+                return Err(bad(&format!(
+                    "source_ports=({low}, {high}): give the lowest and the highest port, at least 1"
+                )));
             }
             config.source_ports = low..=high;
         }
@@ -204,7 +244,8 @@ impl Cluster {
         config.reconnect_delay_min = seconds("reconnect_delay_min", reconnect_delay_min)?;
         config.reconnect_delay_max = seconds("reconnect_delay_max", reconnect_delay_max)?;
         config.pool_wait = seconds("pool_wait", pool_wait)?;
-        config.schema_agreement_timeout = seconds("schema_agreement_timeout", schema_agreement_timeout)?;
+        config.schema_agreement_timeout =
+            seconds("schema_agreement_timeout", schema_agreement_timeout)?;
         if let Some(max) = in_flight_per_connection_max {
             config.in_flight_per_connection_max = max.clamp(1, 32768);
         }
@@ -212,7 +253,8 @@ impl Cluster {
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
             .ok_or_else(|| bad("statement_cache_size=0: statements with parameters are always prepared, keep at least 1"))?;
-        let client = Client::start(config).map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
+        let client =
+            Client::start(config).map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
         let core = Core {
             client: ManuallyDrop::new(Arc::new(client)),
             origin: Origin::here(),
@@ -221,7 +263,9 @@ impl Cluster {
             shapes: Mutex::new(LruCache::new(SHAPES_MAX)),
             batchers: Mutex::default(),
         };
-        Ok(Self { core: Arc::new(core) })
+        Ok(Self {
+            core: Arc::new(core),
+        })
     }
 
     /// Ends when requests can be sent.
@@ -232,8 +276,11 @@ impl Cluster {
     /// Takes no more requests; those under way get `drain` seconds.
     #[pyo3(signature = (drain=0.0))]
     fn close(&self, drain: f64) -> PyResult<()> {
-        let drain = seconds_to_duration(drain)
-            .ok_or_else(|| PyValueError::new_err(format!("drain={drain}: give a number of seconds, not negative")))?;
+        let drain = seconds_to_duration(drain).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "drain={drain}: give a number of seconds, not negative"
+            ))
+        })?;
         if self.core.origin.is_here() {
             self.core.client.close(drain);
         }
@@ -355,8 +402,11 @@ fn describe_pool<'py>(py: Python<'py>, pool: &PoolView) -> PyResult<Bound<'py, P
     let shards = PyList::empty(py);
     for index in 0..pool.nr_shards.unwrap_or(1) {
         let shard = pool.nr_shards.map(|_| index);
-        let here: Vec<&ConnectionView> =
-            pool.connections.iter().filter(|c| c.shard.unwrap_or(0) == index).collect();
+        let here: Vec<&ConnectionView> = pool
+            .connections
+            .iter()
+            .filter(|c| c.shard.unwrap_or(0) == index)
+            .collect();
         let entry = PyDict::new(py);
         entry.set_item("shard", shard)?;
         entry.set_item("connections", here.len())?;
@@ -383,4 +433,3 @@ const fn algorithm(opened: Opened) -> &'static str {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-

@@ -10,7 +10,12 @@ use shardlane_wire::error::{ErrorBody, ErrorDetail, Failures, RateLimitOp};
 fn build(py: Python<'_>, info: &Bound<'_, PyDict>) -> PyErr {
     static BUILD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let built = BUILD
-        .get_or_try_init(py, || Ok(py.import("shardlane._shared.errors")?.getattr("build")?.unbind()))
+        .get_or_try_init(py, || {
+            Ok(py
+                .import("shardlane._shared.errors")?
+                .getattr("build")?
+                .unbind())
+        })
         .and_then(|build: &Py<PyAny>| build.bind(py).call1((info,)));
     match built {
         Ok(exception) => PyErr::from_value(exception),
@@ -22,7 +27,10 @@ fn build(py: Python<'_>, info: &Bound<'_, PyDict>) -> PyErr {
 #[cold]
 pub(super) fn plain(py: Python<'_>, kind: &str, message: &str) -> PyErr {
     let info = PyDict::new(py);
-    match info.set_item("kind", kind).and_then(|()| info.set_item("message", message)) {
+    match info
+        .set_item("kind", kind)
+        .and_then(|()| info.set_item("message", message))
+    {
         Ok(()) => build(py, &info),
         Err(error) => error,
     }
@@ -30,14 +38,22 @@ pub(super) fn plain(py: Python<'_>, kind: &str, message: &str) -> PyErr {
 
 /// The exception for a request that failed.
 #[cold]
-pub(super) fn request_error(py: Python<'_>, error: &RequestError, statement: Option<&str>) -> PyErr {
+pub(super) fn request_error(
+    py: Python<'_>,
+    error: &RequestError,
+    statement: Option<&str>,
+) -> PyErr {
     match describe(py, error, statement) {
         Ok(info) => build(py, &info),
         Err(error) => error,
     }
 }
 
-fn describe<'py>(py: Python<'py>, error: &RequestError, statement: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
+fn describe<'py>(
+    py: Python<'py>,
+    error: &RequestError,
+    statement: Option<&str>,
+) -> PyResult<Bound<'py, PyDict>> {
     let info = PyDict::new(py);
     let kind = match &error.kind {
         RequestErrorKind::Attempt => "attempt",
@@ -98,33 +114,68 @@ fn describe_detail<'py>(py: Python<'py>, body: &ErrorBody) -> PyResult<Bound<'py
     let detail = PyDict::new(py);
     let failures = |failures: &Failures| detail.set_item("num_failures", failures.count);
     match &body.detail {
-        ErrorDetail::Unavailable { consistency, required, alive } => {
+        ErrorDetail::Unavailable {
+            consistency,
+            required,
+            alive,
+        } => {
             detail.set_item("consistency", consistency.as_str())?;
             detail.set_item("required", required)?;
             detail.set_item("alive", alive)?;
         }
-        ErrorDetail::WriteTimeout { consistency, received, block_for, write_type, .. } => {
+        ErrorDetail::WriteTimeout {
+            consistency,
+            received,
+            block_for,
+            write_type,
+            ..
+        } => {
             acks(&detail, consistency.as_str(), *received, *block_for)?;
             detail.set_item("write_type", write_type.as_str())?;
         }
-        ErrorDetail::ReadTimeout { consistency, received, block_for, data_present } => {
+        ErrorDetail::ReadTimeout {
+            consistency,
+            received,
+            block_for,
+            data_present,
+        } => {
             acks(&detail, consistency.as_str(), *received, *block_for)?;
             detail.set_item("data_present", data_present)?;
         }
-        ErrorDetail::ReadFailure { consistency, received, block_for, failures: f, data_present } => {
+        ErrorDetail::ReadFailure {
+            consistency,
+            received,
+            block_for,
+            failures: f,
+            data_present,
+        } => {
             acks(&detail, consistency.as_str(), *received, *block_for)?;
             failures(f)?;
             detail.set_item("data_present", data_present)?;
         }
-        ErrorDetail::WriteFailure { consistency, received, block_for, failures: f, write_type } => {
+        ErrorDetail::WriteFailure {
+            consistency,
+            received,
+            block_for,
+            failures: f,
+            write_type,
+        } => {
             acks(&detail, consistency.as_str(), *received, *block_for)?;
             failures(f)?;
             detail.set_item("write_type", write_type.as_str())?;
         }
-        ErrorDetail::CasWriteUnknown { consistency, received, block_for } => {
+        ErrorDetail::CasWriteUnknown {
+            consistency,
+            received,
+            block_for,
+        } => {
             acks(&detail, consistency.as_str(), *received, *block_for)?;
         }
-        ErrorDetail::FunctionFailure { keyspace, function, argument_types } => {
+        ErrorDetail::FunctionFailure {
+            keyspace,
+            function,
+            argument_types,
+        } => {
             detail.set_item("keyspace", &**keyspace)?;
             detail.set_item("function", &**function)?;
             let types: Vec<&str> = argument_types.iter().map(|t| &**t).collect();
@@ -135,7 +186,11 @@ fn describe_detail<'py>(py: Python<'py>, body: &ErrorBody) -> PyResult<Bound<'py
             detail.set_item("table", &**table)?;
         }
         ErrorDetail::Unprepared { id } => detail.set_item("id", &id[..])?,
-        ErrorDetail::RateLimitReached { operation, rejected_by_coordinator, .. } => {
+        ErrorDetail::RateLimitReached {
+            operation,
+            rejected_by_coordinator,
+            ..
+        } => {
             let operation = match operation {
                 RateLimitOp::Read => "read",
                 RateLimitOp::Write => "write",
@@ -149,7 +204,12 @@ fn describe_detail<'py>(py: Python<'py>, body: &ErrorBody) -> PyResult<Bound<'py
     Ok(detail)
 }
 
-fn acks(detail: &Bound<'_, PyDict>, consistency: &str, received: i32, block_for: i32) -> PyResult<()> {
+fn acks(
+    detail: &Bound<'_, PyDict>,
+    consistency: &str,
+    received: i32,
+    block_for: i32,
+) -> PyResult<()> {
     detail.set_item("consistency", consistency)?;
     detail.set_item("received", received)?;
     detail.set_item("block_for", block_for)

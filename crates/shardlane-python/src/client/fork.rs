@@ -15,7 +15,8 @@ pub(super) fn watch(py: Python<'_>) -> PyResult<()> {
     })?;
     let keywords = PyDict::new(py);
     keywords.set_item("after_in_child", count)?;
-    py.import("os")?.call_method("register_at_fork", (), Some(&keywords))?;
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&keywords))?;
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use shardlane_proto::{Answer, Coordinator};
 use shardlane_wire::{
-    CqlType, Dialect, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata, SchemaChange,
-    SchemaTarget, Version,
+    CqlType, Dialect, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata,
+    SchemaChange, SchemaTarget, Version,
 };
 
 use super::cluster::Core;
@@ -50,11 +50,18 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(super) fn compile(py: Python<'_>, metadata: &RowsMetadata<'_>) -> PyResult<Arc<Self>> {
-        let specs = metadata.parse_columns().map_err(|e| errors::plain(py, "protocol", &e.to_string()))?;
-        let is_lwt = specs.first().is_some_and(|c| *c.name == *APPLIED && c.cql_type == CqlType::Boolean);
+        let specs = metadata
+            .parse_columns()
+            .map_err(|e| errors::plain(py, "protocol", &e.to_string()))?;
+        let is_lwt = specs
+            .first()
+            .is_some_and(|c| *c.name == *APPLIED && c.cql_type == CqlType::Boolean);
         Ok(Arc::new(Self {
             decoder: RowDecoder::compile(py, specs.iter().map(|c| (&*c.name, &c.cql_type)))?,
-            columns: specs.iter().map(|c| (c.name.to_string(), c.cql_type.to_string())).collect(),
+            columns: specs
+                .iter()
+                .map(|c| (c.name.to_string(), c.cql_type.to_string()))
+                .collect(),
             is_lwt,
             raw_columns: metadata.raw_columns.into(),
             column_count: metadata.column_count,
@@ -72,7 +79,12 @@ impl Shape {
 
 enum Content {
     Void,
-    Rows { shape: Arc<Shape>, rows: Range<usize>, count: usize, paging_state: Option<Range<usize>> },
+    Rows {
+        shape: Arc<Shape>,
+        rows: Range<usize>,
+        count: usize,
+        paging_state: Option<Range<usize>>,
+    },
     SetKeyspace(Box<str>),
     SchemaChange(SchemaChange),
 }
@@ -100,11 +112,19 @@ pub(super) struct Page {
 
 /// The frame header of an answer, as far as it matters to decoding.
 pub(super) fn header(answer: &Answer) -> FrameHeader {
-    FrameHeader { flags: answer.flags, ..FrameHeader::response(Version::V4, 0, answer.opcode) }
+    FrameHeader {
+        flags: answer.flags,
+        ..FrameHeader::response(Version::V4, 0, answer.opcode)
+    }
 }
 
 impl Page {
-    pub(super) fn new(py: Python<'_>, core: &Arc<Core>, answer: Answer, shaping: &Shaping) -> PyResult<Py<Self>> {
+    pub(super) fn new(
+        py: Python<'_>,
+        core: &Arc<Core>,
+        answer: Answer,
+        shaping: &Shaping,
+    ) -> PyResult<Py<Self>> {
         let (content, extras) = read(py, core, &answer, shaping)?;
         Py::new(
             py,
@@ -123,8 +143,12 @@ impl Page {
 
     fn decode_first(&self, py: Python<'_>, factory: &RowFactory) -> PyResult<Py<PyAny>> {
         match &self.content {
-            Content::Rows { shape, rows, count, .. } if *count > 0 => {
-                shape.decoder.decode_row(py, &self.body[rows.clone()], &mut 0, factory)
+            Content::Rows {
+                shape, rows, count, ..
+            } if *count > 0 => {
+                shape
+                    .decoder
+                    .decode_row(py, &self.body[rows.clone()], &mut 0, factory)
             }
             _ => Ok(py.None()),
         }
@@ -151,10 +175,17 @@ fn read(
                 .collect(),
         })
     });
-    let result = match Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)? {
-        Response::Result(result) if answer.opcode == Opcode::Result => result,
-        other => return Err(errors::plain(py, "protocol", &format!("{} as the answer to a request", other.opcode()))),
-    };
+    let result =
+        match Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)? {
+            Response::Result(result) if answer.opcode == Opcode::Result => result,
+            other => {
+                return Err(errors::plain(
+                    py,
+                    "protocol",
+                    &format!("{} as the answer to a request", other.opcode()),
+                ));
+            }
+        };
     // Offsets instead of slices: the page owns the body.
     let place = |slice: &[u8]| {
         let start = slice.as_ptr() as usize - body.as_ptr() as usize;
@@ -167,17 +198,31 @@ fn read(
             let shape = match &shaping.prepared {
                 Some(prepared) => prepared.get().shape(py, metadata)?,
                 None => {
-                    let compiled = core.shape(metadata.raw_columns, || Shape::compile(py, metadata))?;
-                    if compiled.is_for(metadata) { compiled } else { Shape::compile(py, metadata)? }
+                    let compiled =
+                        core.shape(metadata.raw_columns, || Shape::compile(py, metadata))?;
+                    if compiled.is_for(metadata) {
+                        compiled
+                    } else {
+                        Shape::compile(py, metadata)?
+                    }
                 }
             };
             let paging_state = metadata.paging_state.map(place);
-            Content::Rows { shape, rows: place(rows.rows), count: rows.rows_count as usize, paging_state }
+            Content::Rows {
+                shape,
+                rows: place(rows.rows),
+                count: rows.rows_count as usize,
+                paging_state,
+            }
         }
         ResultBody::SetKeyspace(keyspace) => Content::SetKeyspace(keyspace.into()),
         ResultBody::SchemaChange(change) => Content::SchemaChange(change),
         ResultBody::Prepared(_) => {
-            return Err(errors::plain(py, "protocol", "PREPARED as the answer to an execution"));
+            return Err(errors::plain(
+                py,
+                "protocol",
+                "PREPARED as the answer to an execution",
+            ));
         }
     };
     Ok((content, extras))
@@ -213,9 +258,11 @@ impl Page {
     /// All rows of this page.
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let decoded = self.decoded.get_or_try_init(py, || match &self.content {
-            Content::Rows { shape, rows, count, .. } => {
-                shape.decoder.decode_rows(py, &self.body[rows.clone()], *count, &self.factory)
-            }
+            Content::Rows {
+                shape, rows, count, ..
+            } => shape
+                .decoder
+                .decode_rows(py, &self.body[rows.clone()], *count, &self.factory),
             _ => Ok(PyList::empty(py).unbind()),
         })?;
         Ok(decoded.bind(py).clone())
@@ -225,7 +272,11 @@ impl Page {
     fn first(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(rows) = self.decoded.get(py) {
             let rows = rows.bind(py);
-            return if rows.is_empty() { Ok(py.None()) } else { Ok(rows.get_item(0)?.unbind()) };
+            return if rows.is_empty() {
+                Ok(py.None())
+            } else {
+                Ok(rows.get_item(0)?.unbind())
+            };
         }
         self.decode_first(py, &self.factory)
     }
@@ -246,13 +297,22 @@ impl Page {
 
     #[getter]
     const fn has_more(&self) -> bool {
-        matches!(self.content, Content::Rows { paging_state: Some(_), .. })
+        matches!(
+            self.content,
+            Content::Rows {
+                paging_state: Some(_),
+                ..
+            }
+        )
     }
 
     #[getter]
     fn paging_state<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         match &self.content {
-            Content::Rows { paging_state: Some(place), .. } => Some(PyBytes::new(py, &self.body[place.clone()])),
+            Content::Rows {
+                paging_state: Some(place),
+                ..
+            } => Some(PyBytes::new(py, &self.body[place.clone()])),
             _ => None,
         }
     }
@@ -267,7 +327,9 @@ impl Page {
 
     #[getter]
     fn schema_change(&self) -> Option<(&str, &str, &str, Option<&str>)> {
-        let Content::SchemaChange(change) = &self.content else { return None };
+        let Content::SchemaChange(change) = &self.content else {
+            return None;
+        };
         let name = match &change.target {
             SchemaTarget::Table(name)
             | SchemaTarget::Type(name)
@@ -275,7 +337,12 @@ impl Page {
             | SchemaTarget::Aggregate { name, .. } => Some(&**name),
             SchemaTarget::Keyspace => None,
         };
-        Some((change.kind.as_str(), change.target.as_str(), &change.keyspace, name))
+        Some((
+            change.kind.as_str(),
+            change.target.as_str(),
+            &change.keyspace,
+            name,
+        ))
     }
 
     #[getter]
@@ -297,7 +364,10 @@ impl Page {
         let payload = PyDict::new(py);
         if let Some(extras) = &self.extras {
             for (key, value) in &extras.custom_payload {
-                payload.set_item(PyString::new(py, key), value.as_ref().map(|v| PyBytes::new(py, v)))?;
+                payload.set_item(
+                    PyString::new(py, key),
+                    value.as_ref().map(|v| PyBytes::new(py, v)),
+                )?;
             }
         }
         Ok(payload)
@@ -305,7 +375,10 @@ impl Page {
 
     #[getter]
     fn coordinator(&self) -> (String, u16) {
-        (self.coordinator.address.ip().to_string(), self.coordinator.address.port())
+        (
+            self.coordinator.address.ip().to_string(),
+            self.coordinator.address.port(),
+        )
     }
 
     #[getter]

@@ -47,17 +47,29 @@ impl Prepared {
     ) -> PyResult<Py<Self>> {
         let protocol = |e: shardlane_wire::WireError| errors::plain(py, "protocol", &e.to_string());
         let envelope = ResponseEnvelope::decode(&header(answer), &answer.body).map_err(protocol)?;
-        let response = Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)?;
+        let response =
+            Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)?;
         let Response::Result(ResultBody::Prepared(prepared)) = response else {
-            return Err(errors::plain(py, "protocol", &format!("{} as the answer to PREPARE", response.opcode())));
+            return Err(errors::plain(
+                py,
+                "protocol",
+                &format!("{} as the answer to PREPARE", response.opcode()),
+            ));
         };
         let variables = prepared.parse_bind_columns().map_err(protocol)?;
         let columns = prepared.result_metadata.parse_columns().map_err(protocol)?;
         let table = variables.first().or_else(|| columns.first());
         let named = |specs: &[shardlane_wire::ColumnSpec]| -> Vec<(String, String)> {
-            specs.iter().map(|c| (c.name.to_string(), c.cql_type.to_string())).collect()
+            specs
+                .iter()
+                .map(|c| (c.name.to_string(), c.cql_type.to_string()))
+                .collect()
         };
-        let shape = if columns.is_empty() { None } else { Some(Shape::compile(py, &prepared.result_metadata)?) };
+        let shape = if columns.is_empty() {
+            None
+        } else {
+            Some(Shape::compile(py, &prepared.result_metadata)?)
+        };
         let statement = Py::new(
             py,
             Self {
@@ -103,7 +115,11 @@ impl Prepared {
     }
 
     /// The compiled shape of a result with this metadata: the last one's, if it is the same.
-    pub(super) fn shape(&self, py: Python<'_>, metadata: &shardlane_wire::RowsMetadata<'_>) -> PyResult<Arc<Shape>> {
+    pub(super) fn shape(
+        &self,
+        py: Python<'_>,
+        metadata: &shardlane_wire::RowsMetadata<'_>,
+    ) -> PyResult<Arc<Shape>> {
         let mut last = lock(&self.shape);
         if let Some(shape) = &*last
             && shape.is_for(metadata)
@@ -166,10 +182,15 @@ impl Prepared {
     ) -> PyResult<Option<(Bound<'py, PyBytes>, i64)>> {
         let mut values = Vec::new();
         let (row, token) = self.bind(py, parameters, &mut values)?;
-        let (Some(key), Some(token)) = (row.key(), token) else { return Ok(None) };
+        let (Some(key), Some(token)) = (row.key(), token) else {
+            return Ok(None);
+        };
         let mut routing_key = Vec::new();
-        composite_key(key.iter().map(|e| &values[e.start..e.start + e.length]), &mut routing_key)
-            .map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))?;
+        composite_key(
+            key.iter().map(|e| &values[e.start..e.start + e.length]),
+            &mut routing_key,
+        )
+        .map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))?;
         Ok(Some((PyBytes::new(py, &routing_key), token.0)))
     }
 

@@ -60,11 +60,20 @@ pub(super) enum Operation {
 
 impl Request {
     /// Begins an operation, for the running event loop if there is one.
-    pub(super) fn begin(py: Python<'_>, core: &Arc<Core>, operation: Operation, finish: Finish) -> PyResult<Py<Self>> {
+    pub(super) fn begin(
+        py: Python<'_>,
+        core: &Arc<Core>,
+        operation: Operation,
+        finish: Finish,
+    ) -> PyResult<Py<Self>> {
         let client = core.client(py)?;
         let batcher = core.running_batcher(py, client)?;
         let (sink, tag, quietly) = match &batcher {
-            Some(batcher) => (Some(batcher.get().sink()), batcher.get().reserve(), batcher.get().hold()),
+            Some(batcher) => (
+                Some(batcher.get().sink()),
+                batcher.get().reserve(),
+                batcher.get().hold(),
+            ),
             None => (None, 0, false),
         };
         let ticket = match operation {
@@ -104,7 +113,9 @@ impl Request {
     fn convert(&self, py: Python<'_>, outcome: shardlane_proto::Outcome) -> PyResult<Py<PyAny>> {
         match (outcome, &self.finish) {
             (Ok(_), Finish::Ready) => Ok(py.None()),
-            (Ok(answer), Finish::Page(shaping)) => Ok(Page::new(py, &self.core, answer, shaping)?.into_any()),
+            (Ok(answer), Finish::Page(shaping)) => {
+                Ok(Page::new(py, &self.core, answer, shaping)?.into_any())
+            }
             (Ok(answer), Finish::Prepared(preparing)) => {
                 Ok(Prepared::from_answer(py, &answer, preparing)?.into_any())
             }
@@ -135,7 +146,9 @@ impl Request {
         callback: &Py<PyAny>,
         context: Option<&Py<PyAny>>,
     ) -> PyResult<()> {
-        let Some(batcher) = &self.batcher else { return Ok(()) };
+        let Some(batcher) = &self.batcher else {
+            return Ok(());
+        };
         let keywords = PyDict::new(py);
         if let Some(context) = context {
             keywords.set_item(intern!(py, "context"), context)?;
@@ -178,9 +191,9 @@ impl Request {
         match this.finished(py) {
             Some(Ok(value)) => Err(PyStopIteration::new_err((value,))),
             Some(Err(error)) => Err(error),
-            None if this.batcher.is_none() => {
-                Err(PyRuntimeError::new_err("this request began outside of an event loop: call wait()"))
-            }
+            None if this.batcher.is_none() => Err(PyRuntimeError::new_err(
+                "this request began outside of an event loop: call wait()",
+            )),
             None => {
                 this.blocking.store(true, Ordering::Relaxed);
                 Ok(slf.clone().unbind())
@@ -201,7 +214,9 @@ impl Request {
     fn get_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.batcher {
             Some(batcher) => Ok(batcher.get().event_loop(py).clone()),
-            None => Err(PyRuntimeError::new_err("this request began outside of an event loop")),
+            None => Err(PyRuntimeError::new_err(
+                "this request began outside of an event loop",
+            )),
         }
     }
 
@@ -252,7 +267,8 @@ impl Request {
         if self.lock().cancelled {
             return Err(cancelled_error(py));
         }
-        self.finished(py).unwrap_or_else(|| Err(PyRuntimeError::new_err("the request has not ended yet")))
+        self.finished(py)
+            .unwrap_or_else(|| Err(PyRuntimeError::new_err("the request has not ended yet")))
     }
 
     /// Blocks until the operation ends; signals interrupt and cancel it.
@@ -289,7 +305,9 @@ fn cancelled_error(py: Python<'_>) -> PyErr {
 /// reader callback.
 fn is_task_wakeup(py: Python<'_>, callback: &Py<PyAny>) -> bool {
     static TASK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let Ok(task) = TASK.import(py, "_asyncio", "Task") else { return false };
+    let Ok(task) = TASK.import(py, "_asyncio", "Task") else {
+        return false;
+    };
     let raw = callback.as_ptr();
     // SAFETY: `raw` is a live object; PyCFunction_GetSelf is called on builtin functions only and gives a
     // borrowed pointer, possibly null, that lives as long as the function.
@@ -303,7 +321,12 @@ fn is_task_wakeup(py: Python<'_>, callback: &Py<PyAny>) -> bool {
 }
 
 /// Calls `callback(request)` in `context`; false if the context is in use, as it is when the task is the current one.
-fn run_in_context(py: Python<'_>, context: &Py<PyAny>, callback: &Py<PyAny>, request: &Py<Request>) -> PyResult<bool> {
+fn run_in_context(
+    py: Python<'_>,
+    context: &Py<PyAny>,
+    callback: &Py<PyAny>,
+    request: &Py<Request>,
+) -> PyResult<bool> {
     // SAFETY: `context` is an object that asyncio gave as a task's context; if it is no context, or is entered
     // already, the call fails with an exception set, which is cleared.
     if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {

@@ -9,7 +9,8 @@ use pyo3::types::{PyBytes, PyMapping, PyString};
 use shardlane_proto::{PreparedRefs, RequestSpec};
 use shardlane_wire::request::{Execute, Prepare, Query};
 use shardlane_wire::{
-    BoundValues, Consistency, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope, SerialConsistency,
+    BoundValues, Consistency, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope,
+    SerialConsistency,
 };
 
 use super::args::{Arg, Level, SerialLevel, Timeout, refused};
@@ -68,7 +69,14 @@ impl Session {
     pub(super) fn new(core: Arc<Core>, keyspace: Option<&str>, defaults: Defaults) -> Self {
         let keyspace: Option<Arc<str>> = keyspace.map(Into::into);
         let statements = core.statements(keyspace.as_ref());
-        Self { core, defaults, using: Mutex::new(Using { keyspace, statements }) }
+        Self {
+            core,
+            defaults,
+            using: Mutex::new(Using {
+                keyspace,
+                statements,
+            }),
+        }
     }
 
     pub(super) fn keyspace_in_use(&self) -> Option<Arc<str>> {
@@ -99,7 +107,10 @@ impl Session {
     fn set_keyspace(&self, keyspace: Option<&str>) {
         let keyspace: Option<Arc<str>> = keyspace.map(Into::into);
         let statements = self.core.statements(keyspace.as_ref());
-        *lock(&self.using) = Using { keyspace, statements };
+        *lock(&self.using) = Using {
+            keyspace,
+            statements,
+        };
     }
 
     /// The statement, if it is in the cache.
@@ -115,12 +126,23 @@ impl Session {
             (using.keyspace.clone(), using.statements.clone())
         };
         let mut body = Vec::with_capacity(cql.len() + 4);
-        encoded(py, Prepare { text: cql, keyspace: None }.encode(Dialect::V4, &mut body))?;
+        encoded(
+            py,
+            Prepare {
+                text: cql,
+                keyspace: None,
+            }
+            .encode(Dialect::V4, &mut body),
+        )?;
         let mut spec = RequestSpec::new(Opcode::Prepare, body);
         spec.keyspace = keyspace.clone();
         spec.idempotent = true;
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
-        let finish = Finish::Prepared(Preparing { cql: cql.into(), keyspace, cache });
+        let finish = Finish::Prepared(Preparing {
+            cql: cql.into(),
+            keyspace,
+            cache,
+        });
         Request::begin(py, &self.core, Operation::Submit(spec), finish)
     }
 
@@ -157,14 +179,17 @@ impl Session {
         };
         let page_size = page_size.or(self.defaults.page_size);
         if page_size.is_some_and(|size| size <= 0) {
-            let message = "page_size must be a positive number of rows, or None for all rows at once";
+            let message =
+                "page_size must be a positive number of rows, or None for all rows at once";
             return Err(bad_value(py, message, None, None, None, None));
         }
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let params = QueryParams {
             page_size,
             paging_state: paging_state.as_ref().map(|state| state.as_bytes()),
-            serial_consistency: serial_consistency.or(SerialLevel(self.defaults.serial_consistency)).0,
+            serial_consistency: serial_consistency
+                .or(SerialLevel(self.defaults.serial_consistency))
+                .0,
             timestamp,
             ..QueryParams::new(consistency)
         };
@@ -173,10 +198,18 @@ impl Session {
             let prepared = prepared.get();
             with_values(|values| {
                 let none = py.None().into_bound(py);
-                let (row, token) = prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
+                let (row, token) =
+                    prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
                 body.reserve(values.len() + 48);
-                let params = QueryParams { values: BoundValues::positional(row.count as u16, values), ..params };
-                let execute = Execute { id: &prepared.reference.id, result_metadata_id: None, params };
+                let params = QueryParams {
+                    values: BoundValues::positional(row.count as u16, values),
+                    ..params
+                };
+                let execute = Execute {
+                    id: &prepared.reference.id,
+                    result_metadata_id: None,
+                    params,
+                };
                 encoded(py, execute.encode(Dialect::V4, &mut body))?;
                 let mut spec = RequestSpec::new(Opcode::Execute, body);
                 spec.token = token;
@@ -186,7 +219,14 @@ impl Session {
                 PyResult::Ok(spec)
             })?
         } else {
-            encoded(py, Query { text: text(statement)?, params }.encode(Dialect::V4, &mut body))?;
+            encoded(
+                py,
+                Query {
+                    text: text(statement)?,
+                    params,
+                }
+                .encode(Dialect::V4, &mut body),
+            )?;
             let mut spec = RequestSpec::new(Opcode::Query, body);
             spec.keyspace = self.keyspace_in_use();
             spec
@@ -195,9 +235,23 @@ impl Session {
         spec.consistency = consistency;
         spec.idempotent = idempotent.or(self.defaults.idempotent);
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
-        let text = if prepared.is_none() { Some(text(statement)?.into()) } else { None };
-        let shaping = Shaping { prepared, text, factory: self.factory(row_factory)? };
-        Request::begin(py, &self.core, Operation::Submit(spec), Finish::Page(shaping)).map(Some)
+        let text = if prepared.is_none() {
+            Some(text(statement)?.into())
+        } else {
+            None
+        };
+        let shaping = Shaping {
+            prepared,
+            text,
+            factory: self.factory(row_factory)?,
+        };
+        Request::begin(
+            py,
+            &self.core,
+            Operation::Submit(spec),
+            Finish::Page(shaping),
+        )
+        .map(Some)
     }
 
     /// Begins a batch.
@@ -221,15 +275,32 @@ impl Session {
     ) -> PyResult<Py<Request>> {
         let (flags, body) = envelope(py, tracing, custom_payload.as_ref())?;
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
-        let serial = serial_consistency.or(SerialLevel(self.defaults.serial_consistency)).0;
-        let mut spec = super::batch::encode(self, py, kind, statements, (consistency, serial, timestamp), body)?;
+        let serial = serial_consistency
+            .or(SerialLevel(self.defaults.serial_consistency))
+            .0;
+        let mut spec = super::batch::encode(
+            self,
+            py,
+            kind,
+            statements,
+            (consistency, serial, timestamp),
+            body,
+        )?;
         spec.flags = flags;
         spec.consistency = consistency;
         spec.idempotent = idempotent.or(self.defaults.idempotent);
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
-        let shaping =
-            Shaping { prepared: None, text: Some(format!("{kind} batch").into()), factory: self.defaults.factory.clone() };
-        Request::begin(py, &self.core, Operation::Submit(spec), Finish::Page(shaping))
+        let shaping = Shaping {
+            prepared: None,
+            text: Some(format!("{kind} batch").into()),
+            factory: self.defaults.factory.clone(),
+        };
+        Request::begin(
+            py,
+            &self.core,
+            Operation::Submit(spec),
+            Finish::Page(shaping),
+        )
     }
 }
 
@@ -242,7 +313,11 @@ pub(super) fn has_values(parameters: Option<&Bound<'_, PyAny>>) -> bool {
 pub(super) fn text<'a>(statement: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     match statement.cast::<PyString>() {
         Ok(text) => text.to_str(),
-        Err(_) => Err(refused(statement, "a statement", "CQL text as str, or a prepared statement")),
+        Err(_) => Err(refused(
+            statement,
+            "a statement",
+            "CQL text as str, or a prepared statement",
+        )),
     }
 }
 
@@ -254,12 +329,22 @@ fn envelope(
 ) -> PyResult<(u8, Vec<u8>)> {
     let mut body = Vec::new();
     let Some(payload) = custom_payload else {
-        return Ok((RequestEnvelope { tracing, ..RequestEnvelope::default() }.flags(), body));
+        return Ok((
+            RequestEnvelope {
+                tracing,
+                ..RequestEnvelope::default()
+            }
+            .flags(),
+            body,
+        ));
     };
     let items: Vec<(String, Vec<u8>)> = payload.items()?.extract()?;
     let envelope = RequestEnvelope {
         tracing,
-        custom_payload: items.iter().map(|(key, value)| (key.as_str(), Some(&value[..]))).collect(),
+        custom_payload: items
+            .iter()
+            .map(|(key, value)| (key.as_str(), Some(&value[..])))
+            .collect(),
         body: &[],
     };
     encoded(py, envelope.encode_prefix(Dialect::V4, &mut body))?;

@@ -11,15 +11,23 @@ use shardlane_server::{Condition, Reaction, Rule};
 use shardlane_wire::error::{ErrorBody, ErrorCode, ErrorDetail, RateLimitOp, WriteType};
 use shardlane_wire::{Consistency, Opcode};
 
-pub(super) fn rule(condition_given: &Bound<'_, PyDict>, reaction_given: &Bound<'_, PyDict>) -> PyResult<Rule> {
-    Ok(Rule::new(condition(condition_given)?, reaction(reaction_given)?))
+pub(super) fn rule(
+    condition_given: &Bound<'_, PyDict>,
+    reaction_given: &Bound<'_, PyDict>,
+) -> PyResult<Rule> {
+    Ok(Rule::new(
+        condition(condition_given)?,
+        reaction(reaction_given)?,
+    ))
 }
 
 fn field<'py, T>(given: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
-    let value = given.get_item(name)?.ok_or_else(|| bad(given, &format!("it lacks {name:?}")))?;
+    let value = given
+        .get_item(name)?
+        .ok_or_else(|| bad(given, &format!("it lacks {name:?}")))?;
     value.extract::<T>().map_err(Into::into)
 }
 
@@ -27,7 +35,11 @@ fn optional<'py, T>(given: &Bound<'py, PyDict>, name: &str, default: T) -> PyRes
 where
     T: for<'a> FromPyObject<'a, 'py>,
 {
-    if given.contains(name)? { field(given, name) } else { Ok(default) }
+    if given.contains(name)? {
+        field(given, name)
+    } else {
+        Ok(default)
+    }
 }
 
 fn bad(given: &Bound<'_, PyDict>, why: &str) -> PyErr {
@@ -44,7 +56,9 @@ fn condition(given: &Bound<'_, PyDict>) -> PyResult<Condition> {
         "always" => Condition::Always,
         "opcode" => {
             let name: String = field(given, "opcode")?;
-            let opcode = Opcode::ALL.into_iter().find(|o| o.as_str().eq_ignore_ascii_case(&name));
+            let opcode = Opcode::ALL
+                .into_iter()
+                .find(|o| o.as_str().eq_ignore_ascii_case(&name));
             Condition::Opcode(opcode.ok_or_else(|| bad(given, "there is no such opcode"))?)
         }
         "node" => Condition::Node(field(given, "node")?),
@@ -53,10 +67,14 @@ fn condition(given: &Bound<'_, PyDict>) -> PyResult<Condition> {
         "shard_aware_port" => Condition::OnShardAwarePort,
         "text" => Condition::TextContains(field(given, "text")?),
         "first" => Condition::First(field(given, "count")?),
-        "probability" => {
-            Condition::Probability { probability: field(given, "probability")?, seed: optional(given, "seed", 0)? }
-        }
-        "not" => Condition::Not(Box::new(condition(&field::<Bound<'_, PyDict>>(given, "condition")?)?)),
+        "probability" => Condition::Probability {
+            probability: field(given, "probability")?,
+            seed: optional(given, "seed", 0)?,
+        },
+        "not" => Condition::Not(Box::new(condition(&field::<Bound<'_, PyDict>>(
+            given,
+            "condition",
+        )?)?)),
         "and" => Condition::And(parts()?),
         "or" => Condition::Or(parts()?),
         _ => return Err(bad(given, "there is no such kind of condition")),
@@ -71,7 +89,8 @@ fn reaction(given: &Bound<'_, PyDict>) -> PyResult<Reaction> {
         "silence" => Reaction::Silence,
         "delay" => {
             let seconds: f64 = field(given, "seconds")?;
-            let delay = Duration::try_from_secs_f64(seconds).map_err(|e| bad(given, &e.to_string()))?;
+            let delay =
+                Duration::try_from_secs_f64(seconds).map_err(|e| bad(given, &e.to_string()))?;
             Reaction::Delay(delay)
         }
         "close" => Reaction::Close,
@@ -93,7 +112,9 @@ fn error(given: &Bound<'_, PyDict>) -> PyResult<ErrorBody> {
     let block_for = optional(given, "block_for", 2)?;
     let data_present = optional(given, "data_present", false)?;
     let write_type = || -> PyResult<WriteType> {
-        Ok(WriteType::from(optional(given, "write_type", "SIMPLE".to_owned())?.as_str()))
+        Ok(WriteType::from(
+            optional(given, "write_type", "SIMPLE".to_owned())?.as_str(),
+        ))
     };
     let detail = match code {
         ErrorCode::SERVER_ERROR => ErrorDetail::ServerError,
@@ -114,7 +135,12 @@ fn error(given: &Bound<'_, PyDict>) -> PyResult<ErrorBody> {
             write_type: write_type()?,
             contentions: None,
         },
-        ErrorCode::READ_TIMEOUT => ErrorDetail::ReadTimeout { consistency, received, block_for, data_present },
+        ErrorCode::READ_TIMEOUT => ErrorDetail::ReadTimeout {
+            consistency,
+            received,
+            block_for,
+            data_present,
+        },
         ErrorCode::READ_FAILURE => ErrorDetail::ReadFailure {
             consistency,
             received,
@@ -135,18 +161,32 @@ fn error(given: &Bound<'_, PyDict>) -> PyResult<ErrorBody> {
             argument_types: vec!["int".into()],
         },
         ErrorCode::CDC_WRITE_FAILURE => ErrorDetail::CdcWriteFailure,
-        ErrorCode::CAS_WRITE_UNKNOWN => ErrorDetail::CasWriteUnknown { consistency, received, block_for },
+        ErrorCode::CAS_WRITE_UNKNOWN => ErrorDetail::CasWriteUnknown {
+            consistency,
+            received,
+            block_for,
+        },
         ErrorCode::SYNTAX_ERROR => ErrorDetail::SyntaxError,
         ErrorCode::UNAUTHORIZED => ErrorDetail::Unauthorized,
         ErrorCode::INVALID => ErrorDetail::Invalid,
         ErrorCode::CONFIG_ERROR => ErrorDetail::ConfigError,
-        ErrorCode::ALREADY_EXISTS => ErrorDetail::AlreadyExists { keyspace: "ks".into(), table: "t".into() },
-        ErrorCode::UNPREPARED => ErrorDetail::Unprepared { id: optional::<Vec<u8>>(given, "id", Vec::new())?.into() },
+        ErrorCode::ALREADY_EXISTS => ErrorDetail::AlreadyExists {
+            keyspace: "ks".into(),
+            table: "t".into(),
+        },
+        ErrorCode::UNPREPARED => ErrorDetail::Unprepared {
+            id: optional::<Vec<u8>>(given, "id", Vec::new())?.into(),
+        },
         // ScyllaDB negotiates this code; 0x4321 is the one it offers.
-        0x4321 => {
-            ErrorDetail::RateLimitReached { code, operation: RateLimitOp::Write, rejected_by_coordinator: true }
-        }
-        code => ErrorDetail::Other { code, rest: Box::default() },
+        0x4321 => ErrorDetail::RateLimitReached {
+            code,
+            operation: RateLimitOp::Write,
+            rejected_by_coordinator: true,
+        },
+        code => ErrorDetail::Other {
+            code,
+            rest: Box::default(),
+        },
     };
     Ok(ErrorBody::new(message, detail))
 }

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use shardlane_server::{
-    Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId, ShardAssignment, ShardStats, Shards,
-    StartError,
+    Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId, ShardAssignment,
+    ShardStats, Shards, StartError,
 };
 
 /// Adds the class to the module.
@@ -56,9 +56,11 @@ impl Server {
         password: Option<String>,
         seed: u64,
     ) -> PyResult<Self> {
-        let first_address: Ipv4Addr = first_address
-            .parse()
-            .map_err(|_| PyValueError::new_err(format!("first_address={first_address:?} is not an IPv4 address")))?;
+        let first_address: Ipv4Addr = first_address.parse().map_err(|_| {
+            PyValueError::new_err(format!(
+                "first_address={first_address:?} is not an IPv4 address"
+            ))
+        })?;
         let config = ClusterConfig {
             nodes,
             shards: match shards {
@@ -71,11 +73,19 @@ impl Server {
             vnodes,
             layout: layout(nodes, datacenters.as_deref(), racks)?,
             seed,
-            assignment: if random_shard { ShardAssignment::Random } else { ShardAssignment::LeastLoaded },
+            assignment: if random_shard {
+                ShardAssignment::Random
+            } else {
+                ShardAssignment::LeastLoaded
+            },
             users: match (username, password) {
                 (Some(user), Some(password)) => vec![Credentials { user, password }],
                 (None, None) => Vec::new(),
-                _ => return Err(PyValueError::new_err("give both username and password, or neither")),
+                _ => {
+                    return Err(PyValueError::new_err(
+                        "give both username and password, or neither",
+                    ));
+                }
             },
             ..ClusterConfig::default()
         };
@@ -83,12 +93,22 @@ impl Server {
             StartError::Config(_) => PyValueError::new_err(e.to_string()),
             _ => PyOSError::new_err(e.to_string()),
         })?;
-        Ok(Self { cluster, nodes_at_start: nodes, stopped: Mutex::new(false) })
+        Ok(Self {
+            cluster,
+            nodes_at_start: nodes,
+            stopped: Mutex::new(false),
+        })
     }
 
     #[getter]
     fn addresses(&self, py: Python<'_>) -> Vec<String> {
-        py.detach(|| self.cluster.nodes().iter().map(|n| n.address.to_string()).collect())
+        py.detach(|| {
+            self.cluster
+                .nodes()
+                .iter()
+                .map(|n| n.address.to_string())
+                .collect()
+        })
     }
 
     #[getter]
@@ -123,22 +143,28 @@ impl Server {
     }
 
     fn resume_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        py.detach(|| self.cluster.resume_node(node)).map_err(refused)
+        py.detach(|| self.cluster.resume_node(node))
+            .map_err(refused)
     }
 
     #[pyo3(signature = (shards=None))]
     fn add_node(&self, py: Python<'_>, shards: Option<usize>) -> PyResult<usize> {
-        let plan = NodePlan { shards, ..NodePlan::default() };
+        let plan = NodePlan {
+            shards,
+            ..NodePlan::default()
+        };
         py.detach(|| self.cluster.add_node(plan)).map_err(refused)
     }
 
     fn remove_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        py.detach(|| self.cluster.remove_node(node)).map_err(refused)
+        py.detach(|| self.cluster.remove_node(node))
+            .map_err(refused)
     }
 
     #[pyo3(signature = (node=None))]
     fn forget_prepared(&self, py: Python<'_>, node: Option<usize>) -> PyResult<usize> {
-        py.detach(|| self.cluster.forget_prepared(node)).map_err(refused)
+        py.detach(|| self.cluster.forget_prepared(node))
+            .map_err(refused)
     }
 
     fn set_shard_aware_port(&self, py: Python<'_>, node: usize, state: &str) -> PyResult<()> {
@@ -149,19 +175,30 @@ impl Server {
             "silent" => PortFault::Silent,
             "nat" => PortFault::Nat,
             other => {
-                let message = format!("{other:?}: give 'open', 'refused', 'dropped', 'silent' or 'nat'");
+                let message =
+                    format!("{other:?}: give 'open', 'refused', 'dropped', 'silent' or 'nat'");
                 return Err(PyValueError::new_err(message));
             }
         };
-        py.detach(|| self.cluster.set_port_fault(node, PortKind::ShardAware, fault)).map_err(refused)
+        py.detach(|| {
+            self.cluster
+                .set_port_fault(node, PortKind::ShardAware, fault)
+        })
+        .map_err(refused)
     }
 
-    fn add_fault(&self, condition: &Bound<'_, PyDict>, reaction: &Bound<'_, PyDict>) -> PyResult<u64> {
+    fn add_fault(
+        &self,
+        condition: &Bound<'_, PyDict>,
+        reaction: &Bound<'_, PyDict>,
+    ) -> PyResult<u64> {
         Ok(self.cluster.add_rule(faults::rule(condition, reaction)?).0)
     }
 
     fn fault_hits(&self, rule: u64) -> PyResult<u64> {
-        self.cluster.rule_hits(RuleId(rule)).ok_or_else(|| PyValueError::new_err(format!("there is no fault {rule}")))
+        self.cluster
+            .rule_hits(RuleId(rule))
+            .ok_or_else(|| PyValueError::new_err(format!("there is no fault {rule}")))
     }
 
     fn remove_fault(&self, rule: u64) -> PyResult<()> {
@@ -186,7 +223,10 @@ impl Server {
             info.set_item("address", node.address.to_string())?;
             info.set_item("host_id", node.host_id.to_string())?;
             info.set_item("state", known.map(|n| n.state.to_string()))?;
-            info.set_item("alive", known.is_some_and(|n| n.state == shardlane_server::NodeState::Up))?;
+            info.set_item(
+                "alive",
+                known.is_some_and(|n| n.state == shardlane_server::NodeState::Up),
+            )?;
             let shards = PyList::empty(py);
             for (shard, counters) in node.shards.iter().enumerate() {
                 shards.append(describe(py, shard, counters)?)?;
@@ -206,11 +246,19 @@ impl Server {
     fn __repr__(&self) -> String {
         let stopped = *self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let state = if stopped { "stopped" } else { "running" };
-        format!("<Server {state}, started with {} nodes, port {}>", self.nodes_at_start, self.cluster.port())
+        format!(
+            "<Server {state}, started with {} nodes, port {}>",
+            self.nodes_at_start,
+            self.cluster.port()
+        )
     }
 }
 
-fn describe<'py>(py: Python<'py>, shard: usize, stats: &ShardStats) -> PyResult<Bound<'py, PyDict>> {
+fn describe<'py>(
+    py: Python<'py>,
+    shard: usize,
+    stats: &ShardStats,
+) -> PyResult<Bound<'py, PyDict>> {
     let info = PyDict::new(py);
     let all = stats.connections();
     for (key, value) in [
@@ -226,7 +274,10 @@ fn describe<'py>(py: Python<'py>, shard: usize, stats: &ShardStats) -> PyResult<
         ("connections_opened", all.opened),
         ("connections_closed", all.closed),
         ("shard_aware_connections", stats.shard_aware_port.current),
-        ("shard_aware_connections_opened", stats.shard_aware_port.opened),
+        (
+            "shard_aware_connections_opened",
+            stats.shard_aware_port.opened,
+        ),
     ] {
         info.set_item(key, value)?;
     }
@@ -234,15 +285,26 @@ fn describe<'py>(py: Python<'py>, shard: usize, stats: &ShardStats) -> PyResult<
 }
 
 /// Datacenter and rack of each node: `datacenters` gives the number of nodes in each, racks go round.
-fn layout(nodes: usize, datacenters: Option<&[usize]>, racks: usize) -> PyResult<Vec<(String, String)>> {
+fn layout(
+    nodes: usize,
+    datacenters: Option<&[usize]>,
+    racks: usize,
+) -> PyResult<Vec<(String, String)>> {
     let sizes = datacenters.map_or_else(|| vec![nodes], <[usize]>::to_vec);
     if racks == 0 || sizes.iter().sum::<usize>() != nodes {
-        let message = format!("datacenters={sizes:?}, racks={racks}: the datacenters' sizes must add up to {nodes} nodes, and there is at least one rack");
+        let message = format!(
+            "datacenters={sizes:?}, racks={racks}: the datacenters' sizes must add up to {nodes} nodes, and there is at least one rack"
+        );
         return Err(PyValueError::new_err(message));
     }
     let mut layout = Vec::with_capacity(nodes);
     for (dc, &size) in sizes.iter().enumerate() {
-        layout.extend((0..size).map(|i| (format!("datacenter{}", dc + 1), format!("rack{}", i % racks + 1))));
+        layout.extend((0..size).map(|i| {
+            (
+                format!("datacenter{}", dc + 1),
+                format!("rack{}", i % racks + 1),
+            )
+        }));
     }
     Ok(layout)
 }

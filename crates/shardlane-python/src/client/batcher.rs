@@ -5,6 +5,7 @@
 //! wake-up is called directly, in its context, instead of going through `call_soon`: that costs a third
 //! of what an `asyncio.Future` does, and everything happens in one iteration of the loop.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -21,6 +22,17 @@ use super::request::Request;
 /// Requests submitted by tasks that one batch wakes leave together; but the first must not wait for the
 /// last of a large batch, so after this many the I/O thread is woken.
 const HELD_MAX: usize = 16;
+
+thread_local! {
+    /// The batcher whose tasks are being stepped on this thread.
+    static STEPPING: RefCell<Option<Py<Batcher>>> = const { RefCell::new(None) };
+}
+
+/// The batcher whose tasks are being stepped on this thread: its loop is the running one. Asking asyncio for
+/// that costs a system call (it compares process ids).
+pub(super) fn stepping(py: Python<'_>) -> Option<Py<Batcher>> {
+    STEPPING.with_borrow(|batcher| batcher.as_ref().map(|b| b.clone_ref(py)))
+}
 
 /// The I/O thread's side.
 #[derive(Debug)]
@@ -160,16 +172,19 @@ impl Batcher {
 #[pymethods]
 impl Batcher {
     /// The reader callback of the event loop.
-    fn on_ready(&self, py: Python<'_>) -> PyResult<()> {
+    fn on_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
         let mut count = [0; 8];
         // Nothing to read means that somebody else did: the list tells.
-        let _ = (&self.ready.event).read(&mut count);
-        self.ready.signalled.store(false, Ordering::SeqCst);
-        self.stepping.store(true, Ordering::Relaxed);
-        let result = self.step_all(py);
-        self.stepping.store(false, Ordering::Relaxed);
-        self.held.store(0, Ordering::Relaxed);
-        if let Some(client) = self.client.upgrade() {
+        let _ = (&this.ready.event).read(&mut count);
+        this.ready.signalled.store(false, Ordering::SeqCst);
+        this.stepping.store(true, Ordering::Relaxed);
+        let outer = STEPPING.replace(Some(slf.clone().unbind()));
+        let result = this.step_all(py);
+        drop(STEPPING.replace(outer));
+        this.stepping.store(false, Ordering::Relaxed);
+        this.held.store(0, Ordering::Relaxed);
+        if let Some(client) = this.client.upgrade() {
             client.kick();
         }
         result

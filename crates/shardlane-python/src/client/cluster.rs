@@ -19,7 +19,7 @@ use shardlane_proto::{
 };
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
-use super::batcher::Batcher;
+use super::batcher::{self, Batcher};
 use super::errors;
 use super::fork::Origin;
 use super::page::Shape;
@@ -103,6 +103,11 @@ impl Core {
         py: Python<'py>,
         client: &Arc<Client>,
     ) -> PyResult<Option<Bound<'py, Batcher>>> {
+        if let Some(current) = batcher::stepping(py)
+            && lock(&self.batchers).iter().any(|b| b.is(&current))
+        {
+            return Ok(Some(current.into_bound(py)));
+        }
         static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let get = RUNNING_LOOP.get_or_try_init(py, || {
             PyResult::Ok(py.import("asyncio")?.getattr("_get_running_loop")?.unbind())

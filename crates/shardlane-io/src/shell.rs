@@ -122,7 +122,7 @@ impl Shell {
             }
         }
         // Answers first: their callers work on while we write.
-        self.deliver();
+        self.deliver(now);
         self.take_commands(now);
         if self.engine.next_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
@@ -130,10 +130,7 @@ impl Shell {
         self.carry_out(now);
         self.write_all(now);
         self.carry_out(now);
-        self.deliver();
-        if self.engine.take_changed() {
-            self.publish(now);
-        }
+        self.deliver(now);
     }
 
     fn now(&self) -> Instant {
@@ -308,8 +305,12 @@ impl Shell {
         }
     }
 
-    /// Delivers outcomes; wakes each sink once.
-    fn deliver(&mut self) {
+    /// Delivers outcomes; wakes each sink once. Before that shows what has changed: who learns that the
+    /// cluster is ready looks at its pools next.
+    fn deliver(&mut self, now: Instant) {
+        if self.engine.take_changed() {
+            self.publish(now);
+        }
         self.engine.take_completions(&mut self.completions);
         let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
         for (completion, outcome) in self.completions.drain(..) {

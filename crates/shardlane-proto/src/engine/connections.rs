@@ -290,7 +290,10 @@ impl<C> Engine<C> {
         let landing = node
             .pool
             .established(now, conn, sharding, &mut self.rng, &mut closes);
-        entry.shard = sharding.map(|s| s.shard);
+        // A pool that ignores shards has none, whatever the node says.
+        entry.shard = sharding
+            .filter(|_| node.pool.sharder().is_some())
+            .map(|s| s.shard);
         entry.counters = node.counters(entry.shard);
         entry.pooled = landing == Landing::Pooled;
         if landing == Landing::Surplus {

@@ -9,6 +9,8 @@ PYTEST ?=
 DEMO ?=
 BENCH ?=
 FUZZ_SECONDS ?= 60
+SOAK_ITERATIONS ?= 10000000
+SOAK_SEED ?= 1
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -50,7 +52,7 @@ wheel: $(STAMPS)/build ## build a wheel for this Python into dist/
 ##@ Prove
 
 .PHONY: test
-test: test-rust test-python ## all test rings: units, oracles, properties, faces, adversity, foreign drivers
+test: test-rust test-fuzz test-python ## all test rings: units, oracles, properties, fuzz, faces, adversity, foreign drivers
 
 # The Python crate has no Rust tests: its test binary would need a shared libpython, which many
 # Pythons do not come with. It is tested from Python.
@@ -59,9 +61,18 @@ test-rust: $(STAMPS)/venv ## the Rust part of it
 	@echo "cargo test: all crates and oracles"
 	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python
 
+.PHONY: test-fuzz
+test-fuzz: ## a short run of `make fuzz`
+	@echo "fuzz: a million mutations"
+	@$(MAKE) --no-print-directory fuzz SOAK_ITERATIONS=1000000
+
 .PHONY: test-python
 test-python: $(STAMPS)/dev $(STAMPS)/extension ## the Python part of it (PYTEST="-k paging -x")
 	@$(PY) -m pytest $(PYTEST)
+
+.PHONY: live
+live: $(STAMPS)/dev $(STAMPS)/extension ## the tests against a real Cassandra; `make test` skips them without Java 17 and Maven
+	@SHARDLANE_LIVE=1 $(PY) -m pytest tests/live $(PYTEST)
 
 .PHONY: check
 check: lint units ## formatting, lints, types, arrows, documentation, and the units of the pure crates
@@ -72,11 +83,16 @@ bench: $(STAMPS)/bench $(STAMPS)/extension ## measure beside other drivers, in o
 	@$(PY) -m benchmarks $(BENCH)
 
 .PHONY: fuzz
-fuzz: ## fuzz every target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
+fuzz: ## mutate captured traffic SOAK_ITERATIONS times; needs no other toolchain (SOAK_SEED=n repeats a run)
+	@$(CARGO) run --quiet --release --manifest-path fuzz/Cargo.toml --bin soak -- \
+		--iterations $(SOAK_ITERATIONS) --seed $(SOAK_SEED)
+
+.PHONY: fuzz-coverage
+fuzz-coverage: ## libFuzzer, each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz"; exit 1; }
-	@cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
+	@cd fuzz && for target in $$($(CARGO) +nightly fuzz list | grep -v '^soak$$'); do \
 		echo "fuzz $$target for $(FUZZ_SECONDS) s"; \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+		$(CARGO) +nightly fuzz run --features libfuzzer "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
 ##@ Write

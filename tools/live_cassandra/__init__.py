@@ -1,4 +1,4 @@
-"""A real Apache Cassandra node for tests, from Maven artifacts: no Docker, nothing to install by hand.
+"""A real Apache Cassandra node for tests, from Maven artifacts: no Docker, no installation.
 
 Needs Java 17 and Maven. The first start fetches the artifacts, once::
 

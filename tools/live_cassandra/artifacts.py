@@ -25,11 +25,11 @@ class LiveError(Exception):
     """No node can be had; the message says why."""
 
 
-class MissingTool(LiveError):
+class MissingTool(LiveError):  # noqa: N818
     """Java 17 or Maven is not installed."""
 
 
-class DownloadFailed(LiveError):
+class DownloadFailed(LiveError):  # noqa: N818
     """Maven could not fetch the artifacts."""
 
 

@@ -32,7 +32,7 @@ SUPPORTED_OPCODE = 0x06
 WATCHER = 'cat >/dev/null; kill -9 "$1" 2>/dev/null'
 
 
-class StartFailed(LiveError):
+class StartFailed(LiveError):  # noqa: N818
     """The node did not come up; the message has the end of its log."""
 
 
@@ -132,7 +132,7 @@ class Node:
         self.kill()
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def __enter__(self) -> Node:
+    def __enter__(self) -> Node:  # noqa: PYI034
         try:
             self.start()
         except BaseException:

@@ -134,14 +134,15 @@ def _how(name: str, in_flight: int) -> str:
 
 
 def _turn(client: ClientProcess, server: ServerProcess, seconds: float) -> dict[str, Any]:
-    busy = machine.busy_seconds()
+    began, busy = time.perf_counter(), machine.busy_seconds()
     server.begin()
     measured = client.run(seconds)
     served = server.end()
     busy_after = machine.busy_seconds()
+    took = time.perf_counter() - began
     measured["server_s"] = served["cpu_s"]
     measured["arrived"] = served["requests"]
     if busy is not None and busy_after is not None:
-        mine = measured["user_s"] + measured["system_s"] + served["cpu_s"]
-        measured["others_s"] = max(0.0, busy_after - busy - mine)
+        others = busy_after - busy - measured["whole_turn_s"] - served["cpu_s"]
+        measured["others_busy"] = max(0.0, others / took)
     return measured

@@ -57,5 +57,5 @@ def _right_shard(rounds: list[dict[str, Any]]) -> float | None:
 
 def _others(rounds: list[dict[str, Any]]) -> float | None:
     """CPUs kept busy by neither client nor server: how much the figures can be trusted."""
-    shares = [entry["others_s"] / entry["wall_s"] for entry in rounds if "others_s" in entry]
+    shares = [entry["others_busy"] for entry in rounds if "others_busy" in entry]
     return round(median(shares), 2) if shares else None

@@ -704,3 +704,21 @@ fn a_connection_with_too_many_orphans_is_replaced_at_once() {
     world.run_for(SECOND / 2);
     assert_eq!(world.connects, connects + 1);
 }
+
+#[test]
+fn a_refresh_that_began_before_ddl_does_not_end_its_wait() {
+    let mut world = world(3, 2, |_, _| {});
+    world.expects_agreement = true;
+    become_ready(&mut world);
+    world.run_for(SECOND);
+    for offset in 0..120 {
+        // The event's refresh begins some 100 ms later, all nodes agreeing on the old schema.
+        world.restart(1);
+        let before = world.system_queries;
+        world.run_until(SECOND, |w| w.system_queries > before);
+        world.run_for(MS / 10 * (offset % 30));
+        world.submit_for(Kind::Ddl, SECOND * 12);
+        world.run_for(SECOND * 2);
+    }
+    assert_eq!(world.client.succeeded.len(), 120);
+}

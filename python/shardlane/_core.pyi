@@ -57,7 +57,7 @@ class Request(Generic[_T]):
 
     def __await__(self) -> Generator[Any, None, _T]: ...
     def wait(self) -> _T:
-        """Blocks, with the GIL released, until the operation ends; Ctrl-C interrupts and cancels it."""
+        """Blocks, with the GIL released, until the operation ends; Ctrl-C cancels it."""
     def done(self) -> bool: ...
     def cancelled(self) -> bool: ...
     def cancel(self, msg: object = None) -> bool:
@@ -222,7 +222,7 @@ class Session:
 
     keyspace: str | None
     def cached(self, cql: str) -> Prepared | None:
-        """The statement, if it was prepared in this session's keyspace and is still in the cache."""
+        """The statement, if it was prepared in this session's keyspace and is still cached."""
     def prepare(self, cql: str, timeout: float | UnsetType | None = ...) -> Request[Prepared]:
         """Prepares and caches. A PREPARE of the same text that is under way is shared."""
     def execute(

@@ -5,4 +5,9 @@ from __future__ import annotations
 from ._core import UNSET, Duration, UnsetType
 from ._shared.types import Date, Time, Timestamp
 
+for _public in (Date, Time, Timestamp):
+    # What users see is where they import it from.
+    _public.__module__ = __name__
+del _public
+
 __all__ = ["UNSET", "Date", "Duration", "Time", "Timestamp", "UnsetType"]

@@ -80,6 +80,11 @@ def _parse_text(text: str, default: int) -> tuple[str, int]:
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ConfigurationError(f"contact point {text!r} is not understood", hint=_FORMS)
+        if ":" not in host:
+            raise ConfigurationError(
+                f"contact point {text!r}: {host!r} is no IPv6 address",
+                hint="brackets are for IPv6 addresses only",
+            )
         return _host(host, text), _port_text(rest[1:], text, default) if rest else default
     if text.count(":") > 1:
         # An IPv6 address without brackets has no port.

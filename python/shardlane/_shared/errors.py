@@ -38,6 +38,9 @@ _BY_CODE: dict[int, type[exc.ServerError]] = {
 CODES = {cls: code for code, cls in _BY_CODE.items()}
 """The error code of each exception class that has one."""
 
+# How servers say that a login is missing or wrong; a handshake that fails has no error code here.
+_LOGIN_WORDS = ("authentication", "credentials", "password", "username")
+
 _FORK_HINT = "make the cluster object and its sessions in the child process, after fork()"
 
 
@@ -147,7 +150,7 @@ def _no_node(info: dict[str, Any]) -> exc.ShardlaneError:
 
 def _unreachable(info: dict[str, Any]) -> exc.ShardlaneError:
     reasons = dict(info.get("unreachable") or ())
-    if any("authentication" in reason.lower() for reason in reasons.values()):
+    if any(word in reason.lower() for reason in reasons.values() for word in _LOGIN_WORDS):
         hint = "check username= and password="
     else:
         hint = "check the addresses, port= and whether the server is up"

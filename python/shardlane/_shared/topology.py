@@ -124,11 +124,15 @@ class ClusterConnections:
 
     def summary(self) -> str:
         """Return one line: ``3 nodes, 12 of 12 shards, 12 connections, shard-aware``."""
-        nodes = f"{len(self.nodes)} node{'' if len(self.nodes) == 1 else 's'}"
+        nodes = _counted(len(self.nodes), "node")
+        connections = _counted(self.connections, "connection")
         if not self.is_shard_aware:
-            return f"{nodes}, {self.connections} connections, not shard-aware"
-        covered = f"{self.covered} of {self.total} shards"
-        return f"{nodes}, {covered}, {self.connections} connections, shard-aware"
+            return f"{nodes}, {connections}, not shard-aware"
+        return f"{nodes}, {self.covered} of {self.total} shards, {connections}, shard-aware"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 _HEADINGS = ("node", "shard", "connections", "in flight", "requests", "errors", "algorithm")

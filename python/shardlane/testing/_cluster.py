@@ -153,7 +153,7 @@ class Cluster:
         self._running.forget_prepared()
 
     def stats(self) -> _stats.ClusterStats:
-        """Return what nodes and shards have counted: connections, requests by where they arrived."""
+        """Return what nodes and shards counted: connections, requests by where they arrived."""
         return _stats.read(self._running.stats())
 
     def reset_stats(self) -> None:

@@ -77,13 +77,17 @@ def shardlane_client(shardlane_cluster: Cluster) -> Iterator[sync.Cluster]:
 def shardlane_keyspace(
     request: pytest.FixtureRequest, shardlane_client: sync.Cluster
 ) -> Iterator[str]:
-    """The name of a keyspace of the test's own, on up to three replicas, dropped after the test."""
+    """The name of a keyspace of the test's own, on up to three replicas, dropped after the test.
+
+    It has no tablets, with which ScyllaDB 6.2 has neither counters nor conditional writes.
+    """
     test = re.sub(r"\W+", "_", request.node.name).strip("_").lower()
     name = f"t{next(_numbers)}_{test}"[:NAME_CHARS_MAX]
     replicas = min(3, _number(request.config, "nodes"))
     replication = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {replicas}}}"
+    tablets = " AND tablets = {'enabled': false}" if _number(request.config, "shards") else ""
     with shardlane_client.connect() as session:
-        session.execute(f"CREATE KEYSPACE {name} WITH replication = {replication}")
+        session.execute(f"CREATE KEYSPACE {name} WITH replication = {replication}{tablets}")
         yield name
         session.execute(f"DROP KEYSPACE {name}")
 

@@ -98,8 +98,8 @@ def test_one_request_at_the_wrong_node_is_a_failure_for_every_way(
         ({"rows_verified": 0}, "0 of 1000 rows were read back"),
         ({"requests": 10**9}, "of the 1000007560 requests sent"),
         ({"connecting": Connecting(11, 12, 0, None)}, "not all shards got a connection"),
-        ({"connecting": Connecting(13, 14, 0, 0.1)}, "13 connections for 12 shards"),
-        ({"connecting": Connecting(12, 14, 1, 0.1)}, "14 connections opened, 12 for the shards"),
+        ({"connecting": Connecting(13, 14, 0, 0.1)}, "13 connections instead of 12"),
+        ({"connecting": Connecting(12, 14, 1, 0.1)}, "14 connections opened, 12 for the pool"),
     ],
 )
 def test_failures_are_told(changed_demo: Changed, changes: dict[str, Any], failure: str) -> None:

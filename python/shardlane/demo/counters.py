@@ -90,19 +90,5 @@ class Counters:
         return sum((cell for node in self.nodes for cell in node.cells), Cell())
 
 
-def add_arrivals(rounds: tuple[Counters, ...]) -> tuple[NodeRow, ...]:
-    """Add up the heat maps of several rounds on the same nodes."""
-    return tuple(
-        NodeRow(
-            same_node[0].address,
-            tuple(
-                sum(same_shard, Cell())
-                for same_shard in zip(*(node.cells for node in same_node), strict=True)
-            ),
-        )
-        for same_node in zip(*(counters.nodes for counters in rounds), strict=True)
-    )
-
-
 def _percent(part: int, whole: int) -> float | None:
     return 100.0 * part / whole if whole else None

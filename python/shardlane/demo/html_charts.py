@@ -152,6 +152,7 @@ def heat_map(index: int, way: WayResult) -> str:
     busiest = max((cell.total for node in nodes for cell in node.cells), default=0)
     shards = range(max(len(node.cells) for node in nodes))
     head = "".join(f'<th scope="col">{shard}</th>' for shard in shards)
+    total = sum((cell for node in nodes for cell in node.cells), Cell())
     body = "".join(
         f'<tr><th scope="row">{escape(node.address)}</th>'
         + "".join(_heat_cell(cell, busiest) for cell in node.cells)
@@ -160,8 +161,8 @@ def heat_map(index: int, way: WayResult) -> str:
     )
     return (
         f'<figure class="card way way-{index}"><h3>{escape(way.way.name)}</h3>'
-        f"<figcaption>{words.percent(way.right_shard_percent)} of"
-        f" {words.count(way.total.total)} requests at the right shard</figcaption>"
+        f"<figcaption>{words.percent(total.right_shard_percent or 0.0)} of"
+        f" {words.count(total.total)} requests at the right shard</figcaption>"
         f'<div class="scroll"><table class="heat"><thead><tr><th scope="col">shard</th>{head}</tr>'
         f"</thead><tbody>{body}</tbody></table></div></figure>"
     )

@@ -21,10 +21,10 @@ class Options:
 
     nodes: int = 3
     shards: int = 4
-    rows: int = 10_000
+    rows: int = 20_000
     replication_factor: int = 1
     concurrency: int = 32
-    seconds: float = 3.0
+    seconds: float = 4.0
     """Of measured reads, for each way."""
     seed: int = 1
     json: bool = False

@@ -95,7 +95,7 @@ def _heat_maps(demo: DemoResult) -> str:
     maps = "".join(heat_map(index, way) for index, way in enumerate(demo.ways))
     return (
         "<section><h2>Where requests arrived</h2>"
-        "<p>Counted by the servers, not by the driver. In each cell: how much of what arrived at"
+        "<p>Counted by the servers, not by the driver, in the first round. In each cell: how much of what arrived at"
         " that shard belonged there, and how many requests arrived. The stronger the colour, the"
         " more requests; blue cells got only what is theirs, orange ones had to pass requests"
         f' on.</p><div class="grid">{maps}</div></section>'

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LABEL = 26
 _VALUE = 18
-_CELL = 6
+_CELL = 5
 _TEXT_MAX = 100
 
 # Colours of the 256-colour palette, from few to many requests. Blue and orange are told apart by
@@ -135,7 +135,7 @@ def _heat_maps(demo: DemoResult, style: Style, columns: int) -> list[str]:
     maps = [_heat_map(way, style) for way in demo.ways]
     width = maps[0].width
     gap = 3
-    title = style.bold("Where requests arrived, as the servers counted them")
+    title = style.bold("Where requests arrived in the first round, as the servers counted them")
     legend = style.dim("per cent of what arrived at a shard that belonged there; · nothing arrived")
     lines = [title, legend, ""]
     if len(maps) * (width + gap) - gap <= columns:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .counters import Cell, Counters, NodeRow, add_arrivals
+from .counters import Cell, Counters, NodeRow
 from .measure import Latencies, Timing, median
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class WayResult:
 
     @property
     def arrivals(self) -> tuple[NodeRow, ...]:
-        """The heat map of all rounds."""
-        return add_arrivals(tuple(visit.counters for visit in self.visits))
+        """The heat map of the first round. In others connections may land on other shards."""
+        return self.visits[0].counters.nodes
 
     @property
     def total(self) -> Cell:

@@ -24,8 +24,7 @@ def failures(result: DemoResult) -> list[str]:
 def _failures_of_way(way: WayResult, demo: DemoResult) -> Iterator[str]:
     yield from _wrong_values(way, demo)
     yield from _wrong_arrivals(way)
-    if way.way.aims_at_shards:
-        yield from _wrong_connections(way, demo.nodes * demo.shards)
+    yield from _wrong_connections(way, way.way.pool_size(demo.nodes, demo.shards))
 
 
 def _wrong_values(way: WayResult, demo: DemoResult) -> Iterator[str]:
@@ -56,15 +55,15 @@ def _wrong_arrivals(way: WayResult) -> Iterator[str]:
         )
 
 
-def _wrong_connections(way: WayResult, shards: int) -> Iterator[str]:
+def _wrong_connections(way: WayResult, pool: int) -> Iterator[str]:
     for number, visit in enumerate(way.visits, 1):
         connecting = visit.connecting
-        if connecting.seconds_to_full_coverage is None:
+        if way.way.aims_at_shards and connecting.seconds_to_full_coverage is None:
             yield f"round {number}: not all shards got a connection"
-        elif connecting.pool_connections != shards:
-            yield f"round {number}: {connecting.pool_connections} connections for {shards} shards"
-        elif not way.way.wastes_connections and connecting.opened != shards + 1:
+        elif connecting.pool_connections != pool:
+            yield f"round {number}: {connecting.pool_connections} connections instead of {pool}"
+        elif not way.way.wastes_connections and connecting.opened != pool + 1:
             yield (
-                f"round {number}: {connecting.opened} connections opened, {shards} for the shards"
-                " and the control connection would have been enough"
+                f"round {number}: {connecting.opened} connections opened, {pool} for the pool and"
+                " the control connection would have been enough"
             )

@@ -22,6 +22,10 @@ class Way:
     wastes_connections: bool
     """Whether it may open connections that it has to close again."""
 
+    def pool_size(self, nodes: int, shards: int) -> int:
+        """Return how many connections it must end up with, the control connection not counted."""
+        return nodes * shards if self.aims_at_shards else nodes
+
 
 WAYS = (
     Way(

@@ -83,6 +83,7 @@ class Cluster:
             )
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigurationError(str(error)) from error
+        self._faults: list[Fault] = []
         self._login: dict[str, Any] = {}
         if username is not None:
             self._login = {"username": username, "password": password}
@@ -142,11 +143,15 @@ class Cluster:
             ValueError: the embedded cluster does not know the condition or the reaction.
         """
         number = self._running.add_fault(condition.rule, reaction.rule)
-        return Fault(self._running, number, f"{condition!r}: {reaction!r}")
+        fault = Fault(self._running, number, f"{condition!r}: {reaction!r}")
+        self._faults.append(fault)
+        return fault
 
     def clear_faults(self) -> None:
         """Remove all faults."""
-        self._running.clear_faults()
+        faults, self._faults = self._faults, []
+        for fault in faults:
+            fault.remove()
 
     def forget_prepared(self) -> None:
         """Have all nodes forget their prepared statements."""

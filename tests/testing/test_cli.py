@@ -1,0 +1,53 @@
+"""The command line: what is refused, and how."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from shardlane import __version__, cli
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"shardlane {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["sing"], ["dev", "--nodes", "many"], ["dev", "--color"]])
+def test_wrong_arguments(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: shardlane" in capsys.readouterr().err
+
+
+def test_help_names_the_commands(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    shown = capsys.readouterr().out
+    assert "dev" in shown
+    assert "demo" in shown
+
+
+def test_options_that_make_no_sense(capsys):
+    assert cli.main(["dev", "--nodes", "0", "--port", "0", "--shard-aware-port", "0"]) == 1
+    assert "1 to" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert cli.main(["dev", "--nodes", "1", "--port", port, "--shard-aware-port", "0"]) == 1
+    complaint = capsys.readouterr().err
+    assert port in complaint
+    assert "--port 0" in complaint
+
+
+def test_nodes_are_spread_over_datacenters():
+    assert cli._spread(3, 1) is None
+    assert cli._spread(5, 2) == [3, 2]

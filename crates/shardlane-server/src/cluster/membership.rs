@@ -424,6 +424,10 @@ impl Plane {
             return Err(StartError::Config(what).into());
         }
         let shared = Arc::clone(&self.shared);
+        if !shared.config.address(index).is_loopback() {
+            let what = "the next address is not in 127.0.0.0/8".to_owned();
+            return Err(StartError::Config(what).into());
+        }
         let mut slot = new_slot(&shared.config, index, &plan);
         let listeners = bind(&shared, &slot)?;
         let cradle = slot.cradle()?;

@@ -8,7 +8,25 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context
 from datetime import timedelta
+from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar, final
+
+__all__ = [
+    "UNSET",
+    "Cluster",
+    "Duration",
+    "Page",
+    "Prepared",
+    "Request",
+    "Server",
+    "Session",
+    "UnsetType",
+    "_RowDecoder",
+    "_RowEncoder",
+    "__version__",
+    "_decode_value",
+    "_encode_value",
+]
 
 _T = TypeVar("_T")
 
@@ -55,6 +73,7 @@ class Request(Generic[_T]):
     thread.
     """
 
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T]: ...
     def wait(self) -> _T:
         """Blocks, with the GIL released, until the operation ends; Ctrl-C cancels it."""
@@ -65,7 +84,7 @@ class Request(Generic[_T]):
     def result(self) -> _T: ...
     def get_loop(self) -> AbstractEventLoop: ...
     def add_done_callback(
-        self, fn: Callable[[Request[_T]], object], /, *, context: Context | None = None
+        self, callback: Callable[[Request[_T]], object], /, *, context: Context | None = None
     ) -> None: ...
 
 @final
@@ -116,6 +135,10 @@ class Page:
     @property
     def was_applied(self) -> bool | None:
         """For a lightweight transaction whether it was applied; None for anything else."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing follows: no further page, no keyspace to go over to."""
+
     @property
     def has_more(self) -> bool: ...
     @property
@@ -274,9 +297,9 @@ class Server:
         cls,
         *,
         nodes: int = 3,
-        shards: int | Sequence[int] = 4,
+        shards: int | Sequence[int] = ...,
         port: int = 0,
-        shard_aware_port: int | None = 0,
+        shard_aware_port: int | None = ...,
         datacenters: Sequence[int] | None = None,
         racks: int = 1,
         vnodes: int = 16,
@@ -321,3 +344,29 @@ class Server:
         shard_aware_connections, shard_aware_connections_opened.
         """
     def reset_stats(self) -> None: ...
+
+# For the package's own tests: conversion of single values and rows, with the types given as CQL
+# text or as the bytes of their `[option]`.
+
+def _encode_value(cql_type: str | bytes, value: object) -> bytes | None: ...
+def _decode_value(cql_type: str | bytes, cell: bytes | None) -> Any: ...
+
+@final
+class _RowEncoder:
+    def __new__(
+        cls, columns: Sequence[tuple[str, str | bytes]], key_indexes: Sequence[int] = ...
+    ) -> _RowEncoder: ...
+    def __len__(self) -> int: ...
+    def encode(self, params: object) -> tuple[bytes, int, bool, list[bytes] | None]: ...
+
+@final
+class _RowDecoder:
+    def __new__(cls, columns: Sequence[tuple[str, str | bytes]]) -> _RowDecoder: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def decode_rows(
+        self, rows_bytes: bytes, rows_count: int, row_factory: object = None
+    ) -> list[Any]: ...
+    def decode_row(
+        self, rows_bytes: bytes, offset: int, row_factory: object = None
+    ) -> tuple[Any, int]: ...

@@ -139,8 +139,9 @@ async def test_the_same_text_is_prepared_once(session, server):
     with count:
         for key in range(20):
             await session.execute(INSERT, [key, "n", key])
-        # Once by the request, and once on each other node in the background at most.
-        assert 1 <= count.hits <= 3
+        # On one node when it was needed, on the two others in the background; there a request may
+        # have been faster, and then had it prepared itself.
+        assert 1 <= count.hits <= 5
 
 
 async def test_prepared_statements(session):

@@ -28,8 +28,11 @@ def python(shardlane_cluster):
 
     def start(program, *options):
         return subprocess.Popen(
-            [sys.executable, *options, "-c", HEADER + textwrap.dedent(program)]
-            + [",".join(shardlane_cluster.contact_points)],
+            [
+                *(sys.executable, *options, "-c"),
+                HEADER + textwrap.dedent(program),
+                ",".join(shardlane_cluster.contact_points),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -51,7 +54,7 @@ def python(shardlane_cluster):
 
 
 INTERRUPTED = {
-    "one request": 'session.execute(PING, timeout=None)',
+    "one request": "session.execute(PING, timeout=None)",
     "execute_many": 'session.execute_many("SELECT key FROM system.local WHERE key = ?",'
     ' (["local"] for _ in range(10**9)), timeout=None)',
     "closing": "session.execute(PING, timeout=None)",
@@ -223,14 +226,7 @@ def test_the_interpreter_ends_with_a_session_open(python, how):
     assert "Traceback" not in complaints
 
 
-def test_blocking_programs_do_not_import_the_asyncio_face(python):
-    printed, _ = python(
-        """
-        print("shardlane.aio" in sys.modules, shardlane.aio.__name__)
-        """.replace("aio,", ""),
-    )
-    # The header imports it; so ask an interpreter without the header.
-    assert printed.split() == ["True", "shardlane.aio"]
+def test_blocking_programs_do_not_import_the_asyncio_face():
     program = "import sys, shardlane; print('shardlane.aio' in sys.modules); shardlane.aio.connect"
     printed = subprocess.run(
         [sys.executable, "-c", program],

@@ -16,7 +16,9 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"shardlane {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["sing"], ["dev", "--nodes", "many"], ["dev", "--color"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["sing"], ["dev", "--nodes", "many"], ["dev", "--color"]]
+)
 def test_wrong_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)

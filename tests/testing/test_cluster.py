@@ -1,5 +1,7 @@
 """The embedded cluster as users' tests see it."""
 
+# ruff: noqa: SIM117, PT012 - blocks show what happens while a fault is in force.
+
 from __future__ import annotations
 
 import socket

@@ -37,6 +37,7 @@ def test_keyspaces_are_dropped(shardlane_client):
 def test_a_suite(pytester, nodes, shards):
     pytester.makepyfile(f"NODES, SHARDS = {nodes}, {shards}\n{SUITE}")
     options = ["-p", "no:randomly", "-W", "error", "-o", "asyncio_mode=strict"]
+    options += ["-o", "asyncio_default_fixture_loop_scope=function"]
     counts = [] if (nodes, shards) == (3, 2) else [f"--shardlane-nodes={nodes}"]
     if counts:
         counts.append(f"--shardlane-shards={shards}")

@@ -95,7 +95,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+        row_factory: Literal["tuple"],
         **options: Unpack[SessionKeywords],
     ) -> Connecting[TupleRow]: ...
     @overload
@@ -103,7 +103,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Literal["dict"] | type[dict[str, Any]],
+        row_factory: Literal["dict"],
         **options: Unpack[SessionKeywords],
     ) -> Connecting[DictRow]: ...
     @overload
@@ -119,7 +119,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Callable[..., T],
+        row_factory: type[T] | Callable[..., T],
         **options: Unpack[SessionKeywords],
     ) -> Connecting[T]: ...
     def connect(

@@ -50,7 +50,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+        row_factory: Literal["tuple"],
         **options: Unpack[SessionKeywords],
     ) -> Session[TupleRow]: ...
     @overload
@@ -58,7 +58,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Literal["dict"] | type[dict[str, Any]],
+        row_factory: Literal["dict"],
         **options: Unpack[SessionKeywords],
     ) -> Session[DictRow]: ...
     @overload
@@ -74,7 +74,7 @@ class Cluster(BaseCluster):
         self,
         keyspace: str | None = None,
         *,
-        row_factory: Callable[..., T],
+        row_factory: type[T] | Callable[..., T],
         **options: Unpack[SessionKeywords],
     ) -> Session[T]: ...
     def connect(

@@ -34,14 +34,14 @@ def connect(
 def connect(
     contact_points: ContactPoints = "127.0.0.1",
     *,
-    row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+    row_factory: Literal["tuple"],
     **options: Unpack[ConnectKeywords],
 ) -> Session[TupleRow]: ...
 @overload
 def connect(
     contact_points: ContactPoints = "127.0.0.1",
     *,
-    row_factory: Literal["dict"] | type[dict[str, Any]],
+    row_factory: Literal["dict"],
     **options: Unpack[ConnectKeywords],
 ) -> Session[DictRow]: ...
 @overload
@@ -55,7 +55,7 @@ def connect(
 def connect(
     contact_points: ContactPoints = "127.0.0.1",
     *,
-    row_factory: Callable[..., T],
+    row_factory: type[T] | Callable[..., T],
     **options: Unpack[ConnectKeywords],
 ) -> Session[T]: ...
 def connect(

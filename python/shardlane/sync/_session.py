@@ -69,7 +69,7 @@ class Session(BaseSession[RowT]):
         statement: Statement,
         parameters: Parameters = None,
         *,
-        row_factory: Literal["tuple"] | type[tuple[Any, ...]],
+        row_factory: Literal["tuple"],
         **options: Unpack[ExecuteKeywords],
     ) -> Result[TupleRow]: ...
     @overload
@@ -78,7 +78,7 @@ class Session(BaseSession[RowT]):
         statement: Statement,
         parameters: Parameters = None,
         *,
-        row_factory: Literal["dict"] | type[dict[str, Any]],
+        row_factory: Literal["dict"],
         **options: Unpack[ExecuteKeywords],
     ) -> Result[DictRow]: ...
     @overload
@@ -96,7 +96,7 @@ class Session(BaseSession[RowT]):
         statement: Statement,
         parameters: Parameters = None,
         *,
-        row_factory: Callable[..., T],
+        row_factory: type[T] | Callable[..., T],
         **options: Unpack[ExecuteKeywords],
     ) -> Result[T]: ...
     def execute(
@@ -162,6 +162,10 @@ class Session(BaseSession[RowT]):
             custom_payload,
             row_factory,
         )
+        page = None if request is None else request.wait()
+        # Nearly always; the rest is not worth a tuple and a call for each request.
+        if page is not None and page.is_complete:
+            return Result(page, None)
         options = (
             timeout,
             consistency,
@@ -174,13 +178,12 @@ class Session(BaseSession[RowT]):
             custom_payload,
             row_factory,
         )
-        if request is not None:
-            page = request.wait()
-        else:
+        if page is None:
             default = self._options.timeout
-            page, statement = wait(
+            executed = wait(
                 steps.prepare_and_execute(core, statement, parameters, options, default)
             )
+            page, statement = executed
         return Result(page, self._after(page, statement, parameters, options))
 
     def prepare(

@@ -144,7 +144,7 @@ class Cluster:
         """
         number = self._running.add_fault(condition.rule, reaction.rule)
         fault = Fault(self._running, number, f"{condition!r}: {reaction!r}")
-        self._faults.append(fault)
+        self._faults = [*(known for known in self._faults if known.is_in_force), fault]
         return fault
 
     def clear_faults(self) -> None:
@@ -272,6 +272,11 @@ class Fault:
         self._number = number
         self._description = description
         self._hits_at_the_end: int | None = None
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it has not been removed."""
+        return self._hits_at_the_end is None
 
     @property
     def hits(self) -> int:

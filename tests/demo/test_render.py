@@ -165,5 +165,5 @@ def test_a_heat_cell_tells_its_counts() -> None:
     cell = _heat_cell(Cell(right_shard=1, wrong_shard=2, wrong_node=1), busiest=4)
     assert 'class="wrong"' in cell
     assert "4 arrived: 1 right, 2 for another shard, 1 for another node" in cell
-    assert "25 %" in cell
+    assert "<b>25%</b>" in cell
     assert "nothing arrived" in _heat_cell(Cell(), busiest=4)

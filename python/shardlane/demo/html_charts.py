@@ -9,12 +9,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from . import words
+from .counters import Cell
 from .results import WayResult, floor_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .counters import Cell
 
 # Of the colour in the busiest cell: text stays readable on it, in light and dark.
 _HEAT_PERCENT_MAX = 62
@@ -136,7 +135,10 @@ def _decade(us: float, *, down: bool) -> float:
 
 def _marks(low: float, high: float) -> list[float]:
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    marks = [step * 10.0**exponent for exponent in exponents for step in (1, 2, 5)]
+    # Further marks would run into each other.
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades <= 2 else (1, 5) if decades <= 4 else (1,)
+    marks = [step * 10.0**exponent for exponent in exponents for step in steps]
     return [mark for mark in marks if low <= mark * 1.000001 and mark <= high * 1.000001]
 
 
@@ -181,7 +183,7 @@ def _heat_cell(cell: Cell, busiest: int) -> str:
     )
     return (
         f'<td class="{kind}" style="--heat:{heat:.0f}%" title="{title}">'
-        f"<b>{floor_to(share, 0):.0f} %</b><small>{_thousands(cell.total)}</small></td>"
+        f"<b>{floor_to(share, 0):.0f}%</b><small>{_thousands(cell.total)}</small></td>"
     )
 
 

@@ -95,10 +95,10 @@ def _heat_maps(demo: DemoResult) -> str:
     maps = "".join(heat_map(index, way) for index, way in enumerate(demo.ways))
     return (
         "<section><h2>Where requests arrived</h2>"
-        "<p>Counted by the servers, not by the driver, in the first round. In each cell: how much of what arrived at"
-        " that shard belonged there, and how many requests arrived. The stronger the colour, the"
-        " more requests; blue cells got only what is theirs, orange ones had to pass requests"
-        f' on.</p><div class="grid">{maps}</div></section>'
+        "<p>Counted by the servers, not by the driver, in the first round. Each cell tells how much"
+        " of what arrived at that shard belonged there, and how many requests arrived. The stronger"
+        " the colour, the more requests; blue cells got only what is theirs, orange ones had to"
+        f' pass requests on.</p><div class="grid">{maps}</div></section>'
     )
 
 
@@ -149,6 +149,12 @@ def _speed(demo: DemoResult) -> str:
         used = way.cpu_us_per_request
         return Bar(way.way.name, used, words.duration(used / 1e6))
 
+    def p50(way: WayResult) -> Bar:
+        return Bar(way.way.name, way.latencies.p50_us, words.duration(way.latencies.p50_us / 1e6))
+
+    def p99(way: WayResult) -> Bar:
+        return Bar(way.way.name, way.latencies.p99_us, words.duration(way.latencies.p99_us / 1e6))
+
     return (
         "<section><h2>What it is worth</h2>"
         f"<p>{escape(words.machine(demo))} Every way did the same reads, in"
@@ -161,12 +167,16 @@ def _speed(demo: DemoResult) -> str:
             "The middle round; the dark line spans all rounds. Longer is better.",
             throughput,
         )
+        + '<div class="stack">'
         + _bars(
             demo,
             "CPU time per request",
             "Of client and servers together. Shorter is better.",
             cpu,
         )
+        + _bars(demo, "Latency p50", "Half of the reads took at most so long.", p50)
+        + _bars(demo, "Latency p99", "99 of 100 reads took at most so long.", p99)
+        + "</div>"
         + latency_curves(demo.ways)
         + "</div></section>"
     )

@@ -68,7 +68,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 448, 10, 252
 
 def latency_curves(ways: Sequence[WayResult]) -> str:
     """Return the figure of the distributions: what part of the requests took at most how long."""
-    curves = [[point for point in way.latencies.curve if point[1] > 0] for way in ways]
+    # The fastest and the slowest few would stretch the axis for everybody else.
+    curves = [
+        [(part, most) for part, most in way.latencies.curve if 1 <= part <= 99.9 and most > 0]
+        for way in ways
+    ]
     times = [most for curve in curves for _, most in curve]
     low, high = _decade(min(times), down=True), _decade(max(times), down=False)
 
@@ -137,7 +141,7 @@ def _marks(low: float, high: float) -> list[float]:
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     # Further marks would run into each other.
     decades = math.log10(high / low)
-    steps = (1, 2, 5) if decades <= 2 else (1, 5) if decades <= 4 else (1,)
+    steps = (1, 2, 5) if decades <= 2 else (1, 3) if decades <= 4 else (1,)
     marks = [step * 10.0**exponent for exponent in exponents for step in steps]
     return [mark for mark in marks if low <= mark * 1.000001 and mark <= high * 1.000001]
 

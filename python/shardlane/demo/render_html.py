@@ -114,7 +114,9 @@ def _connections(demo: DemoResult) -> str:
 
     shards = demo.nodes * demo.shards
     return (
-        '<section><h2>What it takes to connect</h2><div class="grid wide">'
+        "<section><h2>What it takes to connect</h2>"
+        "<p>On the normal port these servers pick a shard at random: so it is for one client among"
+        ' many, as connections come and go. Numbers of the middle round.</p><div class="grid wide">'
         + _bars(
             demo,
             "Connections",
@@ -164,7 +166,7 @@ def _speed(demo: DemoResult) -> str:
         + _bars(
             demo,
             "Requests per second",
-            "The middle round; the dark line spans all rounds. Longer is better.",
+            "The middle round; the thin line spans all rounds. Longer is better.",
             throughput,
         )
         + '<div class="stack">'

@@ -149,7 +149,7 @@ ruff: $(STAMPS)/dev ## Python lints
 arrows: $(STAMPS)/dev ## the dependency arrows that must never exist (docs/architecture.md)
 	@echo "arrows"
 	@$(PY) tools/check_arrows.py
-	@out=$$($(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$out"; exit 1; }
+	@out=$$(PYTHONPATH=python $(BIN)/lint-imports --no-cache --no-logo 2>&1) || { echo "$$out"; exit 1; }
 	@if [ -d "$$(rustc --print target-libdir --target $(PURE_TARGET))" ]; then \
 		$(CARGO) check --quiet --locked --target $(PURE_TARGET) $(addprefix -p ,$(PURE_CRATES)); \
 	else \

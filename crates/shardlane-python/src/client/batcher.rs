@@ -59,6 +59,8 @@ impl Sink for ReadyList {
 #[pyclass(frozen)]
 pub(super) struct Batcher {
     event_loop: Py<PyAny>,
+    /// A future that is done, see [`Self::done`].
+    done: Py<PyAny>,
     ready: Arc<ReadyList>,
     waiting: Mutex<Slab<Option<Py<Request>>>>,
     client: std::sync::Weak<Client>,
@@ -86,10 +88,13 @@ impl Batcher {
             signalled: AtomicBool::new(false),
             event,
         });
+        let done = event_loop.call_method0("create_future")?;
+        done.call_method1("set_result", (py.None(),))?;
         let batcher = Bound::new(
             py,
             Self {
                 event_loop: event_loop.clone().unbind(),
+                done: done.unbind(),
                 ready,
                 waiting: Mutex::new(Slab::new()),
                 client: Arc::downgrade(client),
@@ -103,6 +108,12 @@ impl Batcher {
 
     pub(super) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.event_loop.bind(py)
+    }
+
+    /// What a task is woken with. It takes the outcome from the request that it awaits. Of what wakes it,
+    /// it only wants to know that there was no error; a real future tells that without a method call.
+    pub(super) fn done<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.done.bind(py)
     }
 
     pub(super) fn sink(&self) -> Arc<dyn Sink> {

@@ -295,6 +295,18 @@ impl Page {
         }
     }
 
+    /// Whether nothing follows: no further page, no keyspace to go over to.
+    #[getter]
+    const fn is_complete(&self) -> bool {
+        !matches!(
+            self.content,
+            Content::Rows {
+                paging_state: Some(_),
+                ..
+            } | Content::SetKeyspace(_)
+        )
+    }
+
     #[getter]
     const fn has_more(&self) -> bool {
         matches!(

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -127,13 +127,13 @@ impl Request {
     pub(super) fn wake(&self, me: &Py<Self>, py: Python<'_>, inline: bool) -> PyResult<()> {
         let callbacks = std::mem::take(&mut self.lock().callbacks);
         for (callback, context) in callbacks {
-            match context {
-                Some(context) if inline && is_task_wakeup(py, &callback) => {
-                    if !run_in_context(py, &context, &callback, me)? {
+            match (context, &self.batcher) {
+                (Some(context), Some(batcher)) if inline && is_task_wakeup(py, &callback) => {
+                    if !run_in_context(py, &context, &callback, batcher.get().done(py))? {
                         self.call_soon(me, py, &callback, Some(&context))?;
                     }
                 }
-                context => self.call_soon(me, py, &callback, context.as_ref())?,
+                (context, _) => self.call_soon(me, py, &callback, context.as_ref())?,
             }
         }
         Ok(())
@@ -183,20 +183,27 @@ impl Request {
         slf
     }
 
-    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Py<Self>>> {
         let (py, this) = (slf.py(), slf.get());
         if this.lock().cancelled {
             return Err(cancelled_error(py));
         }
         match this.finished(py) {
-            Some(Ok(value)) => Err(PyStopIteration::new_err((value,))),
+            Some(Ok(value)) => {
+                // What PyO3 raises is made into an instance first; a bare value need not be. None makes
+                // it return null, with the exception that is set here.
+                // SAFETY: the thread is attached, and both objects are alive. The value is a page, a
+                // statement or None: a tuple or an exception would be taken apart.
+                unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, value.as_ptr()) };
+                Ok(None)
+            }
             Some(Err(error)) => Err(error),
             None if this.batcher.is_none() => Err(PyRuntimeError::new_err(
                 "this request began outside of an event loop: call wait()",
             )),
             None => {
                 this.blocking.store(true, Ordering::Relaxed);
-                Ok(slf.clone().unbind())
+                Ok(Some(slf.clone().unbind()))
             }
         }
     }
@@ -320,12 +327,12 @@ fn is_task_wakeup(py: Python<'_>, callback: &Py<PyAny>) -> bool {
     }
 }
 
-/// Calls `callback(request)` in `context`; false if the context is in use, as it is when the task is the current one.
+/// Calls `callback(argument)` in `context`; false if the context is in use, as it is when the task is the current one.
 fn run_in_context(
     py: Python<'_>,
     context: &Py<PyAny>,
     callback: &Py<PyAny>,
-    request: &Py<Request>,
+    argument: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     // SAFETY: `context` is an object that asyncio gave as a task's context; if it is no context, or is entered
     // already, the call fails with an exception set, which is cleared.
@@ -333,7 +340,7 @@ fn run_in_context(
         drop(PyErr::take(py));
         return Ok(false);
     }
-    let result = callback.bind(py).call1((request,));
+    let result = callback.bind(py).call1((argument,));
     // SAFETY: entered above, by this thread.
     if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
         return Err(PyErr::fetch(py));

@@ -1,4 +1,4 @@
-"""What tests over an embedded cluster share: waiting with a deadline, both faces, a table, traffic."""
+"""What tests over an embedded cluster share: patience, both faces, a table, traffic."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
+
+from typing_extensions import Self
 
 import shardlane
 from shardlane import aio, exceptions, sync
@@ -193,7 +195,7 @@ class Traffic:
         )
         assert self.unclassified == []
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

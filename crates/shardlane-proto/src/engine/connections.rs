@@ -216,9 +216,22 @@ impl<C> Engine<C> {
         if let Err(error) = result {
             self.drop_connection(now, conn, &error);
         } else {
+            self.advance_timer(conn);
             self.mark_dirty(conn);
         }
         self.follow_up(now);
+    }
+
+    /// What arrived may have brought the next timeout forward: the end of the handshake begins the
+    /// keepalive interval, and so does the answer to a keepalive.
+    fn advance_timer(&mut self, conn: ConnId) {
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            let at = entry.machine.next_timeout();
+            if at < entry.timer_at {
+                entry.timer_at = at;
+                self.timers.push(Reverse((at, conn)));
+            }
+        }
     }
 
     /// The socket was closed, or failed.

@@ -124,7 +124,8 @@ def test_requests_under_way_when_a_node_crashes(face):
                     hits = fault.hits
                 errors = [error for _, error in result.errors]
                 assert {type(error) for error in errors} <= {exceptions.ConnectionLost}
-                assert len(errors) == (0 if idempotent else hits)
+                # More may have been sent than the node had looked at when it crashed.
+                assert len(errors) == 0 if idempotent else len(errors) >= hits
                 for error in errors:
                     assert error.written
                     assert error.node == server.contact_points[0]

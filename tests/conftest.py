@@ -9,7 +9,7 @@ import signal
 
 pytest_plugins = ["pytester"]
 
-# Shells start background jobs with Ctrl-C ignored, and what ignores it passes that on to its children:
+# Shells start background jobs with Ctrl-C ignored, and that is inherited:
 # tests of Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

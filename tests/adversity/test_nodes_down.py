@@ -31,7 +31,7 @@ EXPECTED = (
 
 
 def test_killed_and_restarted_under_load_from_threads():
-    with Cluster(3, 4) as server, server.connect(consistency="QUORUM", timeout=5) as session:
+    with Cluster(3, 4) as server, server.connect(consistency="QUORUM", timeout=2) as session:
         create_table(session, 3)
         with Traffic(session, threads=8) as traffic:
             for index in (0, 1, 2, 1):
@@ -50,7 +50,7 @@ def test_killed_and_restarted_under_load_from_threads():
 @pytest.mark.asyncio
 async def test_killed_and_restarted_under_load_from_tasks():
     with Cluster(3, 4) as server:
-        async with server.aio_connect(consistency="QUORUM", timeout=5) as session:
+        async with server.aio_connect(consistency="QUORUM", timeout=2) as session:
             with server.connect() as other:
                 create_table(other, 3)
             await session.execute("USE app")

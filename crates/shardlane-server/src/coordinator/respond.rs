@@ -160,7 +160,11 @@ impl Shard {
             }
             match damage(fault, &mut connection.out, start) {
                 Aftermath::None => {}
-                Aftermath::Close => connection.closes_when_sent = true,
+                Aftermath::Close => {
+                    connection.closes_when_sent = true;
+                    // Another answer would pass for the rest of half a frame.
+                    connection.is_silent = true;
+                }
                 Aftermath::Silence => connection.is_silent = true,
             }
         }

@@ -56,7 +56,7 @@ pub(crate) struct Connection {
     pub(crate) is_queued: bool,
     /// What is to go wrong with the answers on these streams.
     pub(crate) faults: Vec<(i16, ResponseFault)>,
-    /// Nothing more is sent, ever, but the connection stays open.
+    /// Nothing more is put into `out`, ever.
     pub(crate) is_silent: bool,
     /// To be closed as soon as everything is sent.
     pub(crate) closes_when_sent: bool,

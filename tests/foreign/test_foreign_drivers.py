@@ -6,93 +6,92 @@ them. Each runs in a process of its own, against a cluster of its own.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster_help import eventually
 from shardlane.testing import Cluster
 
-pytestmark = [pytest.mark.foreign, pytest.mark.timeout(120)]
+from .application import DRIVERS, Application, application
+from .scripts.common import Typed
 
-SCRIPTS = Path(__file__).parent / "scripts"
-# The program, and the module that it needs.
-DRIVERS = {
-    "scylla-driver": ("with_scylla_driver.py", "cassandra"),
-    "acsylla": ("with_acsylla.py", "acsylla"),
-    "scylladb-rs-driver": ("with_scylladb_rs_driver.py", "scylla"),
-}
+pytestmark = [pytest.mark.foreign, pytest.mark.timeout(180)]
+
+NODES, SHARDS = 3, 4
 
 
-@contextmanager
-def application(driver: str, cluster: Cluster, replicas: int) -> Iterator[subprocess.Popen[str]]:
-    script, package = DRIVERS[driver]
-    if importlib.util.find_spec(package) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{driver} is not installed")
-        pytest.skip(f"{driver} is not installed")
-    host = cluster.contact_points[0].rsplit(":", 1)[0]
-    command = [sys.executable, str(SCRIPTS / script), host, str(cluster.port), str(replicas)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def wait_until_connected(cluster: Cluster) -> None:
+    """A connection to each shard, one more for control, and none left over."""
+    connections = sum(len(node.shards) for node in cluster.stats()) + 1
+
+    def connected() -> bool:
+        stats = cluster.stats()
+        everywhere = all(shard.connections for node in stats for shard in node.shards)
+        return everywhere and stats.connections == connections
+
     try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+        eventually(f"{connections} connections", connected, 30)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{cluster.stats()}") from None
 
 
-def expect(process: subprocess.Popen[str], word: str) -> list[str]:
-    """The words of the line with which the program says that it has come so far."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if (words := line.split()) and words[0] == word:
-            return words
-    raise AssertionError(f"no {word!r}:\n{process.communicate()[1]}")
+def exchange_types(driver: str, cluster: Cluster, running: Application) -> None:
+    """What the driver has written we read, and the driver reads what we write."""
+    typed = Typed(driver)
+    running.expect("typed")
+    with cluster.connect() as session:
+        row: Any = session.execute(typed.select, [1]).one()
+        read = zip(typed.samples, row, strict=True)
+        typed.check(v._asdict() if t == "frozen<place>" else v for t, v in read)
+        session.execute(typed.insert, [2, *typed.samples.values()])
+    running.go_on()
 
 
-def go_on(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def every_shard_is_connected(cluster: Cluster) -> bool:
-    return all(shard.connections > 0 for node in cluster.stats() for shard in node.shards)
+@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("port", ["shard-aware port", "normal port"])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_shard_aware_driver(driver, port, replicas):
+    shard_aware_port = 0 if port == "shard-aware port" else None
+    with (
+        Cluster(NODES, SHARDS, shard_aware_port=shard_aware_port) as cluster,
+        application(driver, cluster, replicas) as running,
+    ):
+        running.expect("connected")
+        wait_until_connected(cluster)
+        by_that_port = cluster.stats().total("shard_aware_connections")
+        if shard_aware_port is None:
+            assert by_that_port == 0
+        else:
+            # The first connection of a node may have come by the other one, to learn of this.
+            assert by_that_port >= NODES * (SHARDS - 1)
+        cluster.reset_stats()
+        running.go_on()
+        sent = int(running.expect("routed")[1])
+        stats = cluster.stats()
+        assert stats.total("right_shard") == stats.routable == sent, f"\n{stats}"
+        assert stats.right_shard_percent == 100.0, f"\n{stats}"
+        busy = [shard.right_shard for node in stats for shard in node.shards]
+        assert min(busy) > 0, f"every shard has its part\n{stats}"
+        running.go_on()
+        exchange_types(driver, cluster, running)
+        running.ends_well()
+        eventually("its connections are closed", lambda: cluster.stats().connections == 0)
 
 
 @pytest.mark.parametrize("replicas", [1, 3])
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_shard_aware_driver(driver, replicas):
-    with Cluster(3, 4) as cluster, application(driver, cluster, replicas) as process:
-        expect(process, "connected")
-        eventually("every shard has a connection", lambda: every_shard_is_connected(cluster), 30)
-        cluster.reset_stats()
-        go_on(process)
-        sent = int(expect(process, "routed")[1])
-        stats = cluster.stats()
-        assert stats.total("right_shard") == sent, f"\n{stats}"
-        assert stats.right_shard_percent == 100.0, f"\n{stats}"
-        go_on(process)
-        expect(process, "done")
-
-
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_driver_of_a_cluster_without_shards(driver):
+def test_driver_of_a_cluster_without_shards(driver, replicas):
     """As Apache Cassandra: there are no shards, but the right node must be reached."""
-    with Cluster(3, 0) as cluster, application(driver, cluster, 1) as process:
-        expect(process, "connected")
-        eventually("every node has a connection", lambda: every_shard_is_connected(cluster), 30)
+    with Cluster(NODES, 0) as cluster, application(driver, cluster, replicas) as running:
+        running.expect("connected")
+        wait_until_connected(cluster)
         cluster.reset_stats()
-        go_on(process)
-        expect(process, "routed")
-        assert cluster.stats().right_node_percent == 100.0
-        go_on(process)
-        expect(process, "done")
+        running.go_on()
+        sent = int(running.expect("routed")[1])
+        stats = cluster.stats()
+        assert stats.right_node_percent == 100.0, f"\n{stats}"
+        assert stats.routable == sent, f"\n{stats}"
+        running.go_on()
+        exchange_types(driver, cluster, running)
+        running.ends_well()

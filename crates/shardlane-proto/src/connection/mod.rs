@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     written: u64,
     begun: Instant,
     last_read: Instant,
+    /// When to look at the orphans again; until then there is no need to.
+    orphans_due: Option<Instant>,
 }
 
 impl Connection {
@@ -115,6 +117,7 @@ impl Connection {
             written: 0,
             begun: now,
             last_read: now,
+            orphans_due: None,
         }
     }
 
@@ -388,7 +391,7 @@ impl Connection {
 
     /// When to call [`Self::handle_timeout`] next.
     pub(crate) fn next_timeout(&self) -> Instant {
-        match self.phase {
+        let of_phase = match self.phase {
             Phase::Connecting | Phase::Handshaking(_) => self.begun + self.config.connect_timeout,
             Phase::Open {
                 keepalive_sent: Some(sent),
@@ -396,7 +399,8 @@ impl Connection {
             Phase::Open {
                 keepalive_sent: None,
             } => self.last_read + self.config.keepalive_interval,
-        }
+        };
+        self.orphans_due.map_or(of_phase, |due| due.min(of_phase))
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<ConnEvent> {
@@ -452,13 +456,22 @@ impl Connection {
     }
 
     fn check_orphans(&mut self, now: Instant) -> Result<(), ConnectionError> {
-        if self
-            .streams
-            .has_too_many_orphans(now, self.config.orphans_max, self.config.orphan_age)
-        {
-            return Err(ConnectionError::TooManyOrphans(self.streams.orphan_count()));
+        if self.orphans_due.is_some_and(|due| now < due) {
+            return Ok(());
         }
-        Ok(())
+        // A connection of few streams must not be full of orphans before they are too many.
+        let max = self.config.in_flight_per_connection_max / 2;
+        let max = self.config.orphans_max.min(max);
+        let due = self
+            .streams
+            .too_many_orphans_at(max, self.config.orphan_age);
+        self.orphans_due = due;
+        match due {
+            Some(due) if now >= due => {
+                Err(ConnectionError::TooManyOrphans(self.streams.orphan_count()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Without a free stream nothing is sent, and none is missed: USE has looked before, and of a

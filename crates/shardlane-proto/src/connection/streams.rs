@@ -114,19 +114,18 @@ impl Streams {
         }
     }
 
-    /// Whether more than `max` orphans are older than `age`.
-    pub(crate) fn has_too_many_orphans(&mut self, now: Instant, max: usize, age: Duration) -> bool {
+    /// When more than `max` orphans will be older than `age`, unless answers come; `None`: there are
+    /// not that many.
+    pub(crate) fn too_many_orphans_at(&mut self, max: usize, age: Duration) -> Option<Instant> {
         if self.orphan_count <= max {
             // Answered orphans leave stale entries; do not let them pile up.
             if self.orphans.len() > 2 * max + 64 {
                 self.forget_answered_orphans();
             }
-            return false;
+            return None;
         }
         self.forget_answered_orphans();
-        self.orphans
-            .get(max)
-            .is_some_and(|&(since, _)| now.since(since) >= age)
+        self.orphans.get(max).map(|&(since, _)| since + age)
     }
 
     fn forget_answered_orphans(&mut self) {
@@ -205,13 +204,11 @@ mod tests {
         for &id in &ids {
             streams.orphan(Instant(0), id);
         }
-        assert!(!streams.has_too_many_orphans(Instant(0), 4, age), "young");
-        let later = Instant(0) + age;
-        assert!(streams.has_too_many_orphans(later, 4, age));
+        assert_eq!(streams.too_many_orphans_at(4, age), Some(Instant(0) + age));
         for &id in &ids[..6] {
             streams.release(id as i16);
         }
-        assert!(!streams.has_too_many_orphans(later, 4, age), "answered");
+        assert_eq!(streams.too_many_orphans_at(4, age), None, "answered");
         assert_eq!(streams.orphan_count(), 4);
     }
 }

@@ -396,6 +396,23 @@ fn too_many_old_orphans_end_the_connection() {
 }
 
 #[test]
+fn a_connection_of_few_streams_is_given_up_before_orphans_fill_it() {
+    let mut bench = Bench::open(|config| config.in_flight_per_connection_max = 8);
+    for token in 0..5 {
+        let stream = bench.stream_of(token, None);
+        bench.conn.abandon(bench.now, token, Some(stream)).unwrap();
+    }
+    let due = bench.now + SECOND;
+    assert_eq!(
+        bench.conn.next_timeout(),
+        due,
+        "not only when something else happens"
+    );
+    let end = bench.conn.handle_timeout(due).unwrap_err();
+    assert_eq!(end, ConnectionError::TooManyOrphans(5));
+}
+
+#[test]
 fn two_sessions_with_different_keyspaces_take_turns() {
     let mut bench = Bench::open(|_| {});
     // Names resolved by PREPARE do not depend on the keyspace and pass by.

@@ -222,9 +222,9 @@ impl<C> Engine<C> {
         self.follow_up(now);
     }
 
-    /// What arrived may have brought the next timeout forward: the end of the handshake begins the
-    /// keepalive interval, and so does the answer to a keepalive.
-    fn advance_timer(&mut self, conn: ConnId) {
+    /// What happened may have brought the next timeout forward: the end of the handshake begins the
+    /// keepalive interval, and so does the answer to a keepalive; an orphan may be one too many.
+    pub(super) fn advance_timer(&mut self, conn: ConnId) {
         if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
             let at = entry.machine.next_timeout();
             if at < entry.timer_at {

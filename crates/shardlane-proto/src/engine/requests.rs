@@ -523,8 +523,10 @@ impl<C> Engine<C> {
         if stream.is_some() {
             entry.counters.ended();
         }
-        if let Err(error) = entry.machine.abandon(now, key.to_bits(), stream) {
-            self.drop_connection(now, conn, &error);
+        match entry.machine.abandon(now, key.to_bits(), stream) {
+            // Orphans that are too many are given up when they are old, even if nothing else happens.
+            Ok(()) => self.advance_timer(conn),
+            Err(error) => self.drop_connection(now, conn, &error),
         }
     }
 

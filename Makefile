@@ -177,7 +177,7 @@ types: $(STAMPS)/dev $(STAMPS)/extension ## mypy, pyright, and the stub against 
 
 .PHONY: versions
 versions: $(STAMPS)/venv ## what this runs on
-	@uname -sm; rustc --version; $(CARGO) --version; $(PY) --version; make --version | head -n 1
+	@uname -sm; rustc --version; $(CARGO) --version; $(PY) --version; make --version | sed -n 1p
 
 ##@ Set-up
 

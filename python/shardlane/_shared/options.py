@@ -153,6 +153,12 @@ class ClusterOptions:
             "schema_agreement_timeout",
         ):
             seconds(name, getattr(self, name), zero=name == "pool_wait")
+        if self.reconnect_delay_min > self.reconnect_delay_max:
+            raise ConfigurationError(
+                f"reconnect_delay_min={self.reconnect_delay_min!r} is more than"
+                f" reconnect_delay_max={self.reconnect_delay_max!r}",
+                hint="give the shorter delay as reconnect_delay_min=",
+            )
         if self.source_ports is not None:
             self._check_source_ports(self.source_ports)
 

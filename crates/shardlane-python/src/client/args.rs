@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pyo3::Borrowed;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBool, PyBytes, PyMapping, PyString};
 use shardlane_wire::{Consistency, SerialConsistency};
 
 use crate::values::errors::bad_value;
@@ -49,9 +49,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Timeout {
         if given.is_none() {
             return Ok(Self(None));
         }
+        let number = "seconds as a number, or None";
+        if given.is_instance_of::<PyBool>() {
+            return Err(refused(&given, "a timeout", number));
+        }
         let seconds: f64 = given
             .extract()
-            .map_err(|_| refused(&given, "a timeout", "seconds as a number, or None"))?;
+            .map_err(|_| refused(&given, "a timeout", number))?;
         seconds_to_duration(seconds)
             .filter(|d| !d.is_zero())
             .map(|d| Self(Some(d)))
@@ -77,7 +81,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Level {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        named(&given, Consistency::ALL, |level| level.as_str()).map(Self)
+        let what = "a consistency level";
+        named(&given, what, Consistency::ALL, |level| level.as_str()).map(Self)
     }
 }
 
@@ -92,12 +97,112 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SerialLevel {
         if given.is_none() {
             return Ok(Self(None));
         }
-        named(&given, SerialConsistency::ALL, |level| level.as_str()).map(|level| Self(Some(level)))
+        let what = "a serial_consistency";
+        let level = named(&given, what, SerialConsistency::ALL, |level| level.as_str())?;
+        Ok(Self(Some(level)))
+    }
+}
+
+/// Rows in each page, or None for all at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageSize(pub(super) Option<i32>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for PageSize {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if given.is_none() {
+            return Ok(Self(None));
+        }
+        match given.extract::<i32>() {
+            Ok(rows) if rows > 0 => Ok(Self(Some(rows))),
+            _ => Err(refused(
+                &given,
+                "a page_size",
+                "a positive number of rows (at most 2147483647), or None for all rows at once",
+            )),
+        }
+    }
+}
+
+/// The time of a write, in microseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timestamp(pub(super) i64);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Timestamp {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        given.extract().map(Self).map_err(|_| {
+            let wanted = "microseconds since 1970 as an int of 64 bits, or None";
+            refused(&given, "a timestamp", wanted)
+        })
+    }
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flag(pub(super) bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Flag {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        given.extract().map(Self).map_err(|_| {
+            refused(
+                &given,
+                "a bool",
+                "True or False for idempotent= and tracing=",
+            )
+        })
+    }
+}
+
+/// Where a result goes on, in the server's own words.
+#[derive(Debug)]
+pub(super) struct PagingState<'py>(pub(super) Bound<'py, PyBytes>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for PagingState<'py> {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match given.cast::<PyBytes>() {
+            Ok(state) => Ok(Self(state.to_owned())),
+            Err(_) => Err(refused(
+                &given,
+                "a paging_state",
+                "the bytes of an earlier result, or None",
+            )),
+        }
+    }
+}
+
+/// Named bytes for the server.
+#[derive(Debug)]
+pub(super) struct Payload(pub(super) Vec<(String, Vec<u8>)>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Payload {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        given
+            .cast::<PyMapping>()
+            .ok()
+            .and_then(|mapping| mapping.items().ok()?.extract().ok())
+            .map(Self)
+            .ok_or_else(|| {
+                refused(
+                    &given,
+                    "a custom_payload",
+                    "a dict of str to bytes, or None",
+                )
+            })
     }
 }
 
 fn named<T: Copy>(
     given: &Bound<'_, PyAny>,
+    what: &str,
     all: &[T],
     name: impl Fn(T) -> &'static str,
 ) -> PyResult<T> {
@@ -112,7 +217,7 @@ fn named<T: Copy>(
     let names: Vec<&str> = all.iter().map(|&level| name(level)).collect();
     Err(refused(
         given,
-        "a consistency level",
+        what,
         &format!("one of {}", names.join(", ")),
     ))
 }

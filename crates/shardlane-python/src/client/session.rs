@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMapping, PyString};
+use pyo3::types::PyString;
 use shardlane_proto::{PreparedRefs, RequestSpec};
 use shardlane_wire::request::{Execute, Prepare, Query};
 use shardlane_wire::{
@@ -13,7 +13,9 @@ use shardlane_wire::{
     SerialConsistency,
 };
 
-use super::args::{Arg, Level, SerialLevel, Timeout, refused};
+use super::args::{
+    Arg, Flag, Level, PageSize, PagingState, Payload, SerialLevel, Timeout, Timestamp, refused,
+};
 use super::cluster::{Core, StatementCache, lock};
 use super::page::Shaping;
 use super::prepared::{Prepared, Preparing};
@@ -149,7 +151,7 @@ impl Session {
     /// Begins an execution; None if the statement must be prepared first.
     #[pyo3(signature = (
         statement, parameters=None, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
-        page_size=Arg::Unset, paging_state=None, timestamp=None, idempotent=Arg::Unset, tracing=false,
+        page_size=Arg::Unset, paging_state=None, timestamp=None, idempotent=Arg::Unset, tracing=Flag(false),
         custom_payload=None, row_factory=Arg::Unset
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
@@ -161,12 +163,12 @@ impl Session {
         timeout: Arg<Timeout>,
         consistency: Arg<Level>,
         serial_consistency: Arg<SerialLevel>,
-        page_size: Arg<Option<i32>>,
-        paging_state: Option<Bound<'py, PyBytes>>,
-        timestamp: Option<i64>,
-        idempotent: Arg<bool>,
-        tracing: bool,
-        custom_payload: Option<Bound<'py, PyMapping>>,
+        page_size: Arg<PageSize>,
+        paging_state: Option<PagingState<'py>>,
+        timestamp: Option<Timestamp>,
+        idempotent: Arg<Flag>,
+        tracing: Flag,
+        custom_payload: Option<Payload>,
         row_factory: Arg<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Py<Request>>> {
         let prepared = match statement.cast::<Prepared>() {
@@ -177,23 +179,17 @@ impl Session {
             },
             Err(_) => None,
         };
-        let page_size = page_size.or(self.defaults.page_size);
-        if page_size.is_some_and(|size| size <= 0) {
-            let message =
-                "page_size must be a positive number of rows, or None for all rows at once";
-            return Err(bad_value(py, message, None, None, None, None));
-        }
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let params = QueryParams {
-            page_size,
-            paging_state: paging_state.as_ref().map(|state| state.as_bytes()),
+            page_size: page_size.or(PageSize(self.defaults.page_size)).0,
+            paging_state: paging_state.as_ref().map(|state| state.0.as_bytes()),
             serial_consistency: serial_consistency
                 .or(SerialLevel(self.defaults.serial_consistency))
                 .0,
-            timestamp,
+            timestamp: timestamp.map(|at| at.0),
             ..QueryParams::new(consistency)
         };
-        let (flags, mut body) = envelope(py, tracing, custom_payload.as_ref())?;
+        let (flags, mut body) = envelope(py, tracing.0, custom_payload.as_ref())?;
         let mut spec = if let Some(prepared) = &prepared {
             let prepared = prepared.get();
             with_values(|values| {
@@ -233,7 +229,7 @@ impl Session {
         };
         spec.flags = flags;
         spec.consistency = consistency;
-        spec.idempotent = idempotent.or(self.defaults.idempotent);
+        spec.idempotent = idempotent.or(Flag(self.defaults.idempotent)).0;
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
         let text = if prepared.is_none() {
             Some(text(statement)?.into())
@@ -257,7 +253,7 @@ impl Session {
     /// Begins a batch.
     #[pyo3(signature = (
         kind, statements, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
-        timestamp=None, idempotent=Arg::Unset, tracing=false, custom_payload=None
+        timestamp=None, idempotent=Arg::Unset, tracing=Flag(false), custom_payload=None
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
     fn batch<'py>(
@@ -268,12 +264,12 @@ impl Session {
         timeout: Arg<Timeout>,
         consistency: Arg<Level>,
         serial_consistency: Arg<SerialLevel>,
-        timestamp: Option<i64>,
-        idempotent: Arg<bool>,
-        tracing: bool,
-        custom_payload: Option<Bound<'py, PyMapping>>,
+        timestamp: Option<Timestamp>,
+        idempotent: Arg<Flag>,
+        tracing: Flag,
+        custom_payload: Option<Payload>,
     ) -> PyResult<Py<Request>> {
-        let (flags, body) = envelope(py, tracing, custom_payload.as_ref())?;
+        let (flags, body) = envelope(py, tracing.0, custom_payload.as_ref())?;
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let serial = serial_consistency
             .or(SerialLevel(self.defaults.serial_consistency))
@@ -283,12 +279,12 @@ impl Session {
             py,
             kind,
             statements,
-            (consistency, serial, timestamp),
+            (consistency, serial, timestamp.map(|at| at.0)),
             body,
         )?;
         spec.flags = flags;
         spec.consistency = consistency;
-        spec.idempotent = idempotent.or(self.defaults.idempotent);
+        spec.idempotent = idempotent.or(Flag(self.defaults.idempotent)).0;
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
         let shaping = Shaping {
             prepared: None,
@@ -325,7 +321,7 @@ pub(super) fn text<'a>(statement: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
 fn envelope(
     py: Python<'_>,
     tracing: bool,
-    custom_payload: Option<&Bound<'_, PyMapping>>,
+    custom_payload: Option<&Payload>,
 ) -> PyResult<(u8, Vec<u8>)> {
     let mut body = Vec::new();
     let Some(payload) = custom_payload else {
@@ -338,10 +334,10 @@ fn envelope(
             body,
         ));
     };
-    let items: Vec<(String, Vec<u8>)> = payload.items()?.extract()?;
     let envelope = RequestEnvelope {
         tracing,
-        custom_payload: items
+        custom_payload: payload
+            .0
             .iter()
             .map(|(key, value)| (key.as_str(), Some(&value[..])))
             .collect(),

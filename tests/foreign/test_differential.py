@@ -146,7 +146,8 @@ def test_timestamps_beyond_datetime(session: Any, theirs: Theirs, tables: dict[s
 
 def test_names_and_types_of_columns(session: Any, theirs: Theirs, tables: dict[str, str]) -> None:
     for table in tables.values():
-        cql = f"SELECT k, v FROM {table} LIMIT 1"
+        # No rows: they cannot read every timestamp that the other tests leave behind.
+        cql = f"SELECT k, v FROM {table} WHERE k = -1"
         read = session.execute(cql).columns
         mine = [(column.name, without_frozen(column.cql_type)) for column in read]
         assert mine == [(name, without_frozen(known_as)) for name, known_as in theirs.columns(cql)]

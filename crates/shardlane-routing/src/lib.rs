@@ -36,5 +36,5 @@ pub use ring::{Ring, RingError, RingNode};
 pub use sharder::Sharder;
 pub use source_ports::{SourcePortError, SourcePorts};
 pub use strategy::{ReplicationStrategy, StrategyError, expand_replication_factor};
-pub use tablets::{Tablet, TabletError, TabletMap};
+pub use tablets::{Tablet, TabletError, TabletMap, TabletReplica, TabletVersion};
 pub use token::Token;

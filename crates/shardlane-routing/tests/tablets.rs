@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use shardlane_routing::tablets::payload::{self, PayloadError};
-use shardlane_routing::{HostId, Tablet, TabletError, TabletMap, Token};
+use shardlane_routing::{
+    HostId, Tablet, TabletError, TabletMap, TabletReplica, TabletVersion, Token,
+};
 
 const A: HostId = HostId([0xa; 16]);
 const B: HostId = HostId([0xb; 16]);
@@ -31,6 +33,29 @@ fn payload_goes_both_ways() {
     let mut encoded = b"before".to_vec();
     payload::encode(&parsed, &mut encoded);
     assert_eq!(encoded.strip_prefix(b"before").unwrap(), sample());
+}
+
+#[test]
+fn a_version_follows_the_replicas() {
+    let mut bytes = sample();
+    bytes.extend([0, 0, 0, 8, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10]);
+    let parsed = payload::parse_v2(&bytes).unwrap();
+    let version = TabletVersion(0xfedc_ba98_7654_3210);
+    let expected = tablet(i64::MIN, -2, &[(A, 7), (B, 65_535)]).with_version(Some(version));
+    assert_eq!(parsed, expected);
+    let mut encoded = Vec::new();
+    payload::encode_v2(&parsed, &mut encoded);
+    assert_eq!(encoded, bytes);
+    assert_eq!(
+        payload::parse(&bytes).unwrap_err(),
+        PayloadError::TrailingBytes("tablet", 12)
+    );
+    for length in 0..bytes.len() {
+        assert!(
+            payload::parse_v2(&bytes[..length]).is_err(),
+            "{length} bytes"
+        );
+    }
 }
 
 #[test]
@@ -98,9 +123,9 @@ fn each_malformation_has_its_error() {
 
 #[test]
 fn a_range_without_tokens_is_no_tablet() {
-    assert!(Tablet::new(Token(5), Token(5), Vec::new()).is_err());
-    assert!(Tablet::new(Token(6), Token(5), Vec::new()).is_err());
-    assert!(Tablet::new(Token(5), Token(6), Vec::new()).is_ok());
+    assert!(Tablet::new(Token(5), Token(5), Vec::<TabletReplica>::new()).is_err());
+    assert!(Tablet::new(Token(6), Token(5), Vec::<TabletReplica>::new()).is_err());
+    assert!(Tablet::new(Token(5), Token(6), Vec::<TabletReplica>::new()).is_ok());
 }
 
 #[test]
@@ -115,7 +140,7 @@ fn ranges_are_open_below_and_closed_above() {
     assert_eq!(shard(11), Some(2));
     assert_eq!(shard(20), Some(2));
     assert_eq!(shard(21), None);
-    assert_eq!(TabletMap::new().lookup(Token(0)), None);
+    assert_eq!(TabletMap::<TabletReplica>::new().lookup(Token(0)), None);
 }
 
 #[test]
@@ -209,7 +234,7 @@ proptest! {
     fn the_map_agrees_with_a_cell_per_token(
         inserts in prop::collection::vec((-20i64..20, 1i64..15, 0u16..3), 0..40),
     ) {
-        let mut map = TabletMap::new();
+        let mut map = TabletMap::<TabletReplica>::new();
         let mut cells: Vec<Option<(i64, i64, u16)>> = vec![None; 80];
         let cell = |token: i64| (token + 30) as usize;
         for (first, length, shard) in inserts {

@@ -3,10 +3,12 @@
 //!
 //! A driver learns them one at a time: the answer to a request that reached the wrong node or shard
 //! carries the right tablet in its custom payload ([`payload`]). A [`TabletMap`] keeps what is
-//! known of one table.
+//! known of one table. Servers that tell versions ([`TabletVersion`]) also correct what is out of
+//! date although it reached a replica.
 
 mod map;
 pub mod payload;
+mod version;
 
 use std::error::Error;
 use std::fmt;
@@ -14,16 +16,21 @@ use std::fmt;
 use crate::{HostId, Token};
 
 pub use map::TabletMap;
+pub use version::TabletVersion;
 
 /// A replica of a tablet: a node and the shard on it.
 pub type TabletReplica = (HostId, u16);
 
 /// The tokens `(first, last]` of a table, and their replicas.
+///
+/// `R` is what stands for a replica: a [`TabletReplica`] as the server names it, or what its user
+/// has made of it, so that a lookup needs no further one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tablet {
+pub struct Tablet<R = TabletReplica> {
     first: Token,
     last: Token,
-    replicas: Vec<TabletReplica>,
+    replicas: Vec<R>,
+    version: Option<TabletVersion>,
 }
 
 /// A tablet's range holds no token: its last one is not greater than its first.
@@ -47,22 +54,36 @@ impl fmt::Display for TabletError {
 
 impl Error for TabletError {}
 
-impl Tablet {
+impl<R> Tablet<R> {
     /// A tablet of the tokens greater than `first` and not greater than `last`. Tablets do not wrap
     /// around.
-    pub fn new(
-        first: Token,
-        last: Token,
-        replicas: Vec<TabletReplica>,
-    ) -> Result<Self, TabletError> {
+    pub fn new(first: Token, last: Token, replicas: Vec<R>) -> Result<Self, TabletError> {
         if first < last {
             Ok(Self {
                 first,
                 last,
                 replicas,
+                version: None,
             })
         } else {
             Err(TabletError { first, last })
+        }
+    }
+
+    /// The same tablet with the version that the server has told.
+    #[must_use]
+    pub fn with_version(mut self, version: Option<TabletVersion>) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The same tablet with each replica as `convert` has it.
+    pub fn map<S>(self, convert: impl FnMut(R) -> S) -> Tablet<S> {
+        Tablet {
+            first: self.first,
+            last: self.last,
+            replicas: self.replicas.into_iter().map(convert).collect(),
+            version: self.version,
         }
     }
 
@@ -80,8 +101,20 @@ impl Tablet {
 
     /// The replicas, in the server's order.
     #[inline]
-    pub fn replicas(&self) -> &[TabletReplica] {
+    pub fn replicas(&self) -> &[R] {
         &self.replicas
+    }
+
+    /// The replicas, to be changed in place.
+    #[inline]
+    pub fn replicas_mut(&mut self) -> &mut [R] {
+        &mut self.replicas
+    }
+
+    /// The version of the replicas, if the server has told it.
+    #[inline]
+    pub fn version(&self) -> Option<TabletVersion> {
+        self.version
     }
 
     /// True if `token` lies in the range.
@@ -89,7 +122,9 @@ impl Tablet {
     pub fn contains(&self, token: Token) -> bool {
         self.first < token && token <= self.last
     }
+}
 
+impl Tablet {
     /// The shard of the replica on `host_id`, if there is one.
     #[inline]
     pub fn shard_on(&self, host_id: HostId) -> Option<u16> {

@@ -1,18 +1,22 @@
-//! The `tablets-routing-v1` entry of a response's custom payload, both ways.
+//! The `tablets-routing-v1` and `-v2` entries of a response's custom payload, both ways.
 //!
-//! Its value is a CQL value of type `tuple<bigint, bigint, list<tuple<uuid, int>>>`: the range
-//! `(first, last]` and the replicas, each a host id and a shard (ScyllaDB,
+//! The value of the first is a CQL value of type `tuple<bigint, bigint, list<tuple<uuid, int>>>`:
+//! the range `(first, last]` and the replicas, each a host id and a shard (ScyllaDB,
 //! `docs/dev/protocol-extensions.md`, "Sending tablet info to the drivers"; encodings: CQL native
-//! protocol v4, section 6).
+//! protocol v4, section 6). The second has a bigint more, the tablet's version, and names the leader
+//! of strongly consistent tables first.
 
 use std::error::Error;
 use std::fmt;
 
-use super::{Tablet, TabletError, TabletReplica};
+use super::{Tablet, TabletError, TabletReplica, TabletVersion};
 use crate::{HostId, Token};
 
 /// The key of the entry in the custom payload.
 pub const KEY: &str = "tablets-routing-v1";
+
+/// The key of the entry with a version.
+pub const KEY_V2: &str = "tablets-routing-v2";
 
 /// Bytes of one replica in the list: its length, and a tuple of a UUID and an int with their
 /// lengths.
@@ -44,7 +48,7 @@ pub enum PayloadError {
 
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{KEY}: ")?;
+        f.write_str("tablet in a custom payload: ")?;
         match self {
             Self::Truncated(field) => write!(f, "the bytes end within the {field}"),
             Self::WrongLength { field, length } => {
@@ -74,11 +78,18 @@ impl Error for PayloadError {
 /// Reads a tablet from the bytes of the payload's value.
 pub fn parse(value: &[u8]) -> Result<Tablet, PayloadError> {
     let mut rest = value;
-    let first = Token(i64::from_be_bytes(fixed(&mut rest, "first token")?));
-    let last = Token(i64::from_be_bytes(fixed(&mut rest, "last token")?));
-    let list = sized(&mut rest, "replica list")?;
+    let tablet = parse_tablet(&mut rest)?;
     no_more(rest, "tablet")?;
-    Tablet::new(first, last, parse_replicas(list)?).map_err(PayloadError::Range)
+    Ok(tablet)
+}
+
+/// Reads a tablet with a version.
+pub fn parse_v2(value: &[u8]) -> Result<Tablet, PayloadError> {
+    let mut rest = value;
+    let tablet = parse_tablet(&mut rest)?;
+    let version = u64::from_be_bytes(fixed(&mut rest, "version")?);
+    no_more(rest, "tablet")?;
+    Ok(tablet.with_version(Some(TabletVersion(version))))
 }
 
 /// Appends the payload value of a tablet to `out`.
@@ -86,8 +97,7 @@ pub fn encode(tablet: &Tablet, out: &mut Vec<u8>) {
     let count = tablet.replicas().len();
     out.reserve(2 * (4 + 8) + 4 + 4 + count * REPLICA_BYTES);
     for token in [tablet.first(), tablet.last()] {
-        out.extend_from_slice(&8i32.to_be_bytes());
-        out.extend_from_slice(&token.0.to_be_bytes());
+        put_bigint(out, token.0.to_be_bytes());
     }
     // A tablet has at most as many replicas as the cluster has nodes; lengths are far from the
     // limits of an int.
@@ -100,6 +110,26 @@ pub fn encode(tablet: &Tablet, out: &mut Vec<u8>) {
         out.extend_from_slice(&4i32.to_be_bytes());
         out.extend_from_slice(&i32::from(*shard).to_be_bytes());
     }
+}
+
+/// Appends the payload value of a tablet with its version, 0 if it has none.
+pub fn encode_v2(tablet: &Tablet, out: &mut Vec<u8>) {
+    encode(tablet, out);
+    let TabletVersion(version) = tablet.version().unwrap_or(TabletVersion(0));
+    put_bigint(out, version.to_be_bytes());
+}
+
+fn put_bigint(out: &mut Vec<u8>, bytes: [u8; 8]) {
+    out.extend_from_slice(&8i32.to_be_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+fn parse_tablet(rest: &mut &[u8]) -> Result<Tablet, PayloadError> {
+    let first = Token(i64::from_be_bytes(fixed(rest, "first token")?));
+    let last = Token(i64::from_be_bytes(fixed(rest, "last token")?));
+    let list = sized(rest, "replica list")?;
+    let replicas = parse_replicas(list)?;
+    Tablet::new(first, last, replicas).map_err(PayloadError::Range)
 }
 
 fn parse_replicas(mut list: &[u8]) -> Result<Vec<TabletReplica>, PayloadError> {

@@ -119,6 +119,8 @@ pub struct Config {
     pub excess_per_shard_max: usize,
     /// Attempts of one request, the first included.
     pub attempts_per_request_max: usize,
+    /// Tablets of one table that are remembered; real tables have some thousands.
+    pub tablets_per_table_max: usize,
     /// Largest frame body accepted from a server, in bytes (the specification's limit).
     pub frame_body_bytes_max: u32,
     /// `APPLICATION_NAME` in STARTUP.
@@ -155,6 +157,7 @@ impl Config {
             orphan_age: Duration::from_secs(1),
             excess_per_shard_max: 10,
             attempts_per_request_max: 16,
+            tablets_per_table_max: 1 << 20,
             frame_body_bytes_max: 256 << 20,
             application_name: None,
             seed: 0,

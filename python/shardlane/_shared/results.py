@@ -117,7 +117,10 @@ class BaseResult(Generic[RowT]):
 
     @property
     def custom_payload(self) -> dict[str, bytes | None]:
-        """Named bytes that the server sent along; mostly empty."""
+        """Named bytes that the server sent along; mostly empty.
+
+        What ScyllaDB tells drivers about tablets in this way is left out: it has been made use of.
+        """
         return self._page.custom_payload
 
     @property

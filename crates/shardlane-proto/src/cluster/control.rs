@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shardlane_wire::event::StatusChangeKind;
+use shardlane_wire::event::{SchemaChange, SchemaChangeKind, StatusChangeKind};
 use shardlane_wire::request::Register;
 use shardlane_wire::{Dialect, Event, EventKind, Opcode, Request, Response, SchemaTarget};
 
@@ -59,6 +59,11 @@ pub(crate) enum ControlEvent {
     },
     /// Every contact point and every known node failed: which, and why.
     Unreachable(Vec<(String, String)>),
+    /// What was known of the places of a table's partitions, or of all of a keyspace's tables, is void.
+    Unplaced {
+        keyspace: Box<str>,
+        table: Option<Box<str>>,
+    },
     NodeUp(SocketAddr),
     NodeDown(SocketAddr),
 }
@@ -367,6 +372,7 @@ impl Control {
                 self.schedule_refresh(now, EVENT_QUIET);
             }
             Event::SchemaChange(change) => {
+                self.events.extend(unplaced_by(change));
                 // Functions and types have no say in routing.
                 if matches!(
                     change.target,
@@ -438,6 +444,18 @@ impl Control {
             _ => None,
         }
     }
+}
+
+/// A dropped table's tablets are no more, and one of that name may come again; a keyspace may have been given
+/// another replication.
+fn unplaced_by(change: &SchemaChange) -> Option<ControlEvent> {
+    let table = match (&change.target, change.kind) {
+        (SchemaTarget::Keyspace, SchemaChangeKind::Updated | SchemaChangeKind::Dropped) => None,
+        (SchemaTarget::Table(table), SchemaChangeKind::Dropped) => Some(table.clone()),
+        _ => return None,
+    };
+    let keyspace = change.keyspace.clone();
+    Some(ControlEvent::Unplaced { keyspace, table })
 }
 
 #[cfg(test)]

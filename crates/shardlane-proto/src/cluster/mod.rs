@@ -2,6 +2,7 @@
 
 mod control;
 mod node;
+mod placement;
 mod rows;
 mod topology;
 
@@ -10,13 +11,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shardlane_routing::{
-    HostId, Partitioner, ReplicaMap, ReplicationStrategy, Ring, RingNode, Token,
+    HostId, Partitioner, ReplicaMap, ReplicationStrategy, Ring, RingNode, Tablet, Token,
 };
 use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
 pub use self::node::Coordinator;
 pub(crate) use self::node::{Node, NodeKey};
+use self::placement::Placement;
+pub(crate) use self::placement::Replicas;
 pub(crate) use self::topology::{NodeInfo, Snapshot};
 use crate::config::Config;
 use crate::pool::Pool;
@@ -65,22 +68,17 @@ pub(crate) struct Cluster {
     nodes: Slab<Node>,
     by_host_id: HashMap<HostId, NodeKey>,
     local_datacenter: Option<String>,
-    /// By keyspace; equal strategies share one map.
-    replicas: HashMap<Box<str>, Arc<Replicas>>,
+    placement: Placement,
+    tablets_per_table_max: usize,
     rotation: usize,
     view: Arc<ClusterView>,
-}
-
-/// Replicas of one strategy, as node keys instead of the ring's indices.
-#[derive(Debug)]
-struct Replicas {
-    map: ReplicaMap,
 }
 
 impl Cluster {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             local_datacenter: config.local_datacenter.clone(),
+            tablets_per_table_max: config.tablets_per_table_max,
             ..Self::default()
         }
     }
@@ -119,13 +117,36 @@ impl Cluster {
     }
 
     fn rebuild_replicas(&mut self, snapshot: &Snapshot) {
-        self.replicas.clear();
-        // Other partitioners give other tokens than ours: without replicas no request is routed by token.
+        let mut made: Vec<(ReplicationStrategy, Arc<ReplicaMap>)> = Vec::new();
+        let ring = self.make_ring(snapshot);
+        let map_of = |options: &HashMap<String, String>| {
+            let (ring, strategy) = (ring.as_ref()?, ReplicationStrategy::parse(options).ok()?);
+            if let Some((_, map)) = made.iter().find(|(s, _)| *s == strategy) {
+                return Some(map.clone());
+            }
+            let map = Arc::new(ReplicaMap::new(ring, &strategy));
+            made.push((strategy, map.clone()));
+            Some(map)
+        };
+        let names = snapshot.replication.keys().map(String::as_str);
+        let rings = names.zip(snapshot.replication.values().map(map_of));
+        let by_host_id = &self.by_host_id;
+        self.placement.refresh(
+            rings.collect(),
+            |keyspace, table| {
+                let table = (keyspace.to_owned(), table.to_owned());
+                snapshot.partition_keys.contains_key(&table)
+            },
+            |host_id| by_host_id.get(&host_id).copied(),
+        );
+    }
+
+    /// The ring, with node keys as indices, so that a lookup needs no translation: holes get an entry without
+    /// tokens. `None`: another partitioner gives other tokens than ours, and no request is routed by token.
+    fn make_ring(&self, snapshot: &Snapshot) -> Option<Ring> {
         if Partitioner::from_class(&snapshot.partitioner) != Some(Partitioner::Murmur3) {
-            return;
+            return None;
         }
-        // The ring's indices are the node keys, so that a lookup needs no translation: holes get an
-        // entry without tokens.
         let hole = RingNode {
             host_id: HostId([0; 16]),
             datacenter: String::new(),
@@ -145,26 +166,7 @@ impl Cluster {
             };
             tokens.extend(info.tokens.iter().map(|&t| (t, key)));
         }
-        let Ok(ring) = Ring::new(ring_nodes, tokens) else {
-            return;
-        };
-        let mut made: Vec<(ReplicationStrategy, Arc<Replicas>)> = Vec::new();
-        for (keyspace, options) in &snapshot.replication {
-            let Ok(strategy) = ReplicationStrategy::parse(options) else {
-                continue;
-            };
-            let replicas = match made.iter().find(|(s, _)| *s == strategy) {
-                Some((_, replicas)) => replicas.clone(),
-                None => {
-                    let replicas = Arc::new(Replicas {
-                        map: ReplicaMap::new(&ring, &strategy),
-                    });
-                    made.push((strategy, replicas.clone()));
-                    replicas
-                }
-            };
-            self.replicas.insert(keyspace.as_str().into(), replicas);
-        }
+        Ring::new(ring_nodes, tokens).ok()
     }
 
     fn make_view(&self, snapshot: &Snapshot) -> ClusterView {
@@ -206,11 +208,48 @@ impl Cluster {
         self.view.clone()
     }
 
-    /// Replicas of `token` in ring order; empty if the keyspace is unknown.
-    pub(crate) fn replicas(&self, keyspace: &str, token: Token) -> &[u32] {
-        self.replicas
-            .get(keyspace)
-            .map_or(&[], |r| r.map.replicas(token))
+    /// Replicas of `token`: by its tablet if that is known, else by the ring; none if the keyspace is unknown.
+    pub(crate) fn replicas(
+        &self,
+        keyspace: &str,
+        table: Option<&str>,
+        token: Token,
+    ) -> Replicas<'_> {
+        self.placement.replicas(keyspace, table, token)
+    }
+
+    /// The shard of `token` on a node: by its tablet if that is known and has a replica there, else by the
+    /// node's formula. `None`: the node has no shards.
+    pub(crate) fn shard_of(
+        &self,
+        keyspace: Option<&str>,
+        table: Option<&str>,
+        token: Token,
+        key: NodeKey,
+    ) -> Option<u16> {
+        keyspace
+            .and_then(|keyspace| self.placement.tablet_shard(keyspace, table, token, key))
+            .or_else(|| Some(self.node(key)?.pool.sharder()?.shard_of(token)))
+    }
+
+    /// Takes over a tablet that a response brought.
+    pub(crate) fn learn_tablet(&mut self, keyspace: &str, table: &str, tablet: Tablet) {
+        let by_host_id = &self.by_host_id;
+        let max = self.tablets_per_table_max;
+        self.placement
+            .learn(keyspace, table, tablet, max, |host_id| {
+                by_host_id.get(&host_id).copied()
+            });
+    }
+
+    /// Forgets the tablets of a table, or of all tables of a keyspace: it has changed, or is no more.
+    pub(crate) fn forget_tablets(&mut self, keyspace: &str, table: Option<&str>) {
+        self.placement.forget(keyspace, table);
+    }
+
+    /// The known tablets of a table, in ring order.
+    pub(crate) fn tablets(&self, keyspace: &str, table: &str) -> Vec<Tablet> {
+        self.placement.tablets(keyspace, table)
     }
 
     pub(crate) fn node(&self, key: NodeKey) -> Option<&Node> {

@@ -102,9 +102,8 @@ impl Handshake {
 fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, ConnectionError> {
     let mut options = StartupOptions {
         compression: config.compression.filter(|c| supported.offers(*c)),
-        // Both change the layout or the content of messages in ways that nobody above makes use of yet.
+        // Changes the layout of messages in a way that nobody above makes use of yet.
         use_metadata_id: false,
-        tablets_routing_v1: false,
         ..supported.to_startup()
     };
     let mut name = |key: OptionKey, value: &str| {

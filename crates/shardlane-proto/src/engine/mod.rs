@@ -16,6 +16,7 @@
 mod connections;
 mod requests;
 mod schema;
+mod tablets;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -361,6 +362,9 @@ impl<C> Engine<C> {
                             .push((completion, Err(RequestError::bare(kind))));
                     }
                 }
+            }
+            ControlEvent::Unplaced { keyspace, table } => {
+                self.cluster.forget_tablets(&keyspace, table.as_deref());
             }
             ControlEvent::NodeUp(address) => match self.cluster.by_address(address) {
                 Some(key) => {

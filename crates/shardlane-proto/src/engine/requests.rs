@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 use shardlane_wire::request::Prepare;
-use shardlane_wire::{Dialect, Opcode, Request as WireRequest, Response, ResultBody};
+use shardlane_wire::{Dialect, Flags, Opcode, Request as WireRequest, Response, ResultBody};
 
 use super::connections::{Entry, Role};
 use super::{ConnId, Engine, Life, RequestKey};
@@ -12,7 +12,7 @@ use crate::cluster::NodeKey;
 use crate::connection::{Sent, decode_response};
 use crate::error::{Attempt, AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
 use crate::request::{
-    Answer, Decision, Outcome, Phase, PreparedRef, QueryPlan, Request, RequestSpec,
+    Answer, Decision, Outcome, Phase, PreparedRef, QueryPlan, Request, RequestSpec, shard_on,
 };
 use crate::time::Instant;
 
@@ -110,10 +110,11 @@ impl<C> Engine<C> {
                 .get(conn.0 as usize)
                 .map_or(usize::MAX, |e| e.machine.in_flight())
         };
+        let shard = shard_on(&self.cluster, &request.spec, node_key);
         let conn = self
             .cluster
             .node_mut(node_key)
-            .and_then(|node| node.pool.pick(request.spec.token, load))
+            .and_then(|node| node.pool.pick(shard, load))
             .ok_or(AttemptFailure::NotConnected)?;
         let spec = &request.spec;
         request.phase = put(
@@ -258,6 +259,9 @@ impl<C> Engine<C> {
             return;
         };
         let shard = entry.shard;
+        if flags & Flags::CUSTOM_PAYLOAD != 0 {
+            self.learn_tablet(key, dialect, flags, &body);
+        }
         let Some(request) = self.request(key) else {
             return;
         };

@@ -14,7 +14,7 @@ mod backoff;
 
 use std::time::Duration;
 
-use shardlane_routing::{Sharder, SourcePorts, Token};
+use shardlane_routing::{Sharder, SourcePorts};
 
 pub(crate) use self::backoff::Backoff;
 use crate::config::{Config, PoolSize, ShardAwareness};
@@ -296,15 +296,14 @@ impl Pool {
         all
     }
 
-    /// The connection for a request that belongs to `token` (any, if `None`): that of the owning shard,
-    /// or another one of this node while the shard has none. `load` gives requests in flight.
+    /// The connection for a request that belongs to `shard` (any, if `None`): that shard's, or another one
+    /// of this node while the shard has none, or if there is no such shard. `load` gives requests in flight.
     pub(crate) fn pick(
         &mut self,
-        token: Option<Token>,
+        shard: Option<u16>,
         load: impl Fn(ConnId) -> usize,
     ) -> Option<ConnId> {
-        if let (Some(token), Some((sharder, _))) = (token, &self.sharding) {
-            let bucket = &self.buckets[usize::from(sharder.shard_of(token))];
+        if let Some(bucket) = shard.and_then(|shard| self.buckets.get(usize::from(shard))) {
             match bucket[..] {
                 [] => {}
                 [only] => return Some(only),

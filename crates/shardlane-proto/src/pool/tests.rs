@@ -332,14 +332,13 @@ fn requests_go_to_the_owner_or_else_to_whoever_is_there() {
         bench.establish(conn, on(shard, 4));
         of_shard[usize::from(shard)].push(conn);
     }
-    let sharder = bench.pool.sharder().expect("known");
-    for n in 0..1000u64 {
-        let token = Token(n.wrapping_mul(0x9E37_79B9_7F4A_7C15) as i64);
-        let owner = usize::from(sharder.shard_of(token));
+    for n in 0..1000 {
+        let shard = (n % 4) as u16;
+        let owner = usize::from(shard);
         let busy = of_shard[owner].first().copied();
         let picked = bench
             .pool
-            .pick(Some(token), |c| usize::from(Some(c) == busy));
+            .pick(Some(shard), |c| usize::from(Some(c) == busy));
         if owner == 3 {
             assert!(
                 picked.is_some(),
@@ -353,12 +352,14 @@ fn requests_go_to_the_owner_or_else_to_whoever_is_there() {
             );
         }
     }
-    let spread: std::collections::HashSet<_> = (0..50)
-        .filter_map(|_| bench.pool.pick(None, |_| 0))
-        .collect();
-    assert_eq!(
-        spread.len(),
-        3,
-        "without a token, all shards that are there"
-    );
+    for none in [None, Some(4), Some(u16::MAX)] {
+        let spread: std::collections::HashSet<_> = (0..50)
+            .filter_map(|_| bench.pool.pick(none, |_| 0))
+            .collect();
+        assert_eq!(
+            spread.len(),
+            3,
+            "without a shard, or one that is not, all that are there"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use shardlane_routing::{HostId, Token};
 use shardlane_wire::{Consistency, Opcode};
 
 pub(crate) use self::deadline::Deadlines;
-pub(crate) use self::plan::QueryPlan;
+pub(crate) use self::plan::{QueryPlan, shard_on};
 pub(crate) use self::retry::Decision;
 pub use self::retry::Retry;
 use crate::cluster::Coordinator;
@@ -65,13 +65,15 @@ pub struct RequestSpec {
     pub token: Option<Token>,
     /// The keyspace whose replication places the token.
     pub table_keyspace: Option<Arc<str>>,
+    /// The table, in `table_keyspace`: its tablets are asked before the keyspace's replication.
+    pub table: Option<Arc<str>>,
     /// The keyspace that must be in use on the connection (QUERY, PREPARE, BATCH with unqualified names).
     pub keyspace: Option<Arc<str>>,
     /// Consistency asked for; the retry policy looks at it.
     pub consistency: Consistency,
     /// Whether running it twice is as good as once.
     pub idempotent: bool,
-    /// A lightweight transaction: replicas are tried in ring order, so that coordinators do not compete.
+    /// A lightweight transaction: replicas are tried in a fixed order (see [`Self::keeps_order`]).
     pub lwt: bool,
     /// Time from submission to the deadline; `None`: no deadline.
     pub timeout: Option<Duration>,
@@ -84,6 +86,17 @@ pub struct RequestSpec {
 }
 
 impl RequestSpec {
+    /// Whether replicas are tried in their own order, the same for all clients: coordinators of one
+    /// transaction compete otherwise. So for conditional statements, and for reads that join in them.
+    #[must_use]
+    pub const fn keeps_order(&self) -> bool {
+        self.lwt
+            || matches!(
+                self.consistency,
+                Consistency::Serial | Consistency::LocalSerial
+            )
+    }
+
     /// A request of `opcode` with the given body, and defaults elsewhere: no routing, not idempotent.
     #[must_use]
     pub fn new(opcode: Opcode, body: Vec<u8>) -> Self {
@@ -93,6 +106,7 @@ impl RequestSpec {
             body,
             token: None,
             table_keyspace: None,
+            table: None,
             keyspace: None,
             consistency: Consistency::LocalQuorum,
             idempotent: false,

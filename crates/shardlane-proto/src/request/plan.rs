@@ -5,10 +5,8 @@
 
 use std::collections::VecDeque;
 
-use shardlane_routing::Token;
-
 use super::RequestSpec;
-use crate::cluster::{Cluster, NodeKey};
+use crate::cluster::{Cluster, NodeKey, Replicas};
 use crate::rng::Rng;
 
 /// What is left to try after the first target.
@@ -50,7 +48,7 @@ impl QueryPlan {
             .filter(|&key| key != tried || may_return)
             .filter(|&key| only.is_none_or(|only| only == Some(key)))
             .map(|key| {
-                let place = replicas.iter().position(|&r| NodeKey(r) == key);
+                let place = replicas.position(key);
                 let remote = u8::from(!cluster.is_local(key));
                 let rank = match place {
                     _ if key == tried => 4,
@@ -58,8 +56,7 @@ impl QueryPlan {
                     None => remote + 2,
                 };
                 let tie = match place {
-                    // Coordinators of one transaction must not compete: ring order, no shuffle.
-                    Some(place) if spec.lwt => place as u64,
+                    Some(place) if spec.keeps_order() => place as u64,
                     _ => rng.next_u64(),
                 };
                 (rank, tie, key)
@@ -76,27 +73,27 @@ impl QueryPlan {
     }
 }
 
-fn routed(spec: &RequestSpec) -> Option<(&str, Token)> {
-    Some((spec.table_keyspace.as_deref()?, spec.token?))
+/// The shard of the request's token on a node; `None`: any will do.
+pub(crate) fn shard_on(cluster: &Cluster, spec: &RequestSpec, node: NodeKey) -> Option<u16> {
+    let keyspace = spec.table_keyspace.as_deref();
+    cluster.shard_of(keyspace, spec.table.as_deref(), spec.token?, node)
 }
 
-fn replicas_of<'a>(cluster: &'a Cluster, spec: &RequestSpec) -> &'a [u32] {
-    routed(spec).map_or(&[], |(keyspace, token)| cluster.replicas(keyspace, token))
+fn replicas_of<'a>(cluster: &'a Cluster, spec: &RequestSpec) -> Replicas<'a> {
+    match (&spec.table_keyspace, spec.token) {
+        (Some(keyspace), Some(token)) => cluster.replicas(keyspace, spec.table.as_deref(), token),
+        _ => Replicas::NONE,
+    }
 }
 
 fn first_replica(cluster: &Cluster, spec: &RequestSpec, rng: &mut Rng) -> Option<NodeKey> {
     let replicas = replicas_of(cluster, spec);
-    let start = if spec.lwt || replicas.len() < 2 {
+    let start = if spec.keeps_order() || replicas.len() < 2 {
         0
     } else {
         rng.below(replicas.len())
     };
-    let (head, tail) = replicas.split_at(start);
-    let mut usable = tail
-        .iter()
-        .chain(head)
-        .map(|&r| NodeKey(r))
-        .filter(|&key| cluster.is_usable(key));
+    let mut usable = replicas.from(start).filter(|&key| cluster.is_usable(key));
     let first = usable.next()?;
     if cluster.is_local(first) {
         return Some(first);
@@ -110,7 +107,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use shardlane_routing::HostId;
+    use shardlane_routing::{HostId, Tablet, Token};
     use shardlane_wire::Opcode;
 
     use super::*;
@@ -229,6 +226,95 @@ mod tests {
                 Some(NodeKey(1))
             );
             assert_eq!(rest(&all, &spec, 1, &mut rng), [0, 3, 2]);
+        }
+    }
+
+    /// Tablets (-100, 0] on nodes 3 and 1, (0, 100] on node 0 and one that nobody knows.
+    fn with_tablets(mut cluster: Cluster) -> Cluster {
+        let tablet = |first, last, replicas: &[(u8, u16)]| {
+            let replicas = replicas
+                .iter()
+                .map(|&(id, shard)| (HostId([id; 16]), shard));
+            Tablet::new(Token(first), Token(last), replicas.collect()).expect("a range")
+        };
+        cluster.learn_tablet("ks", "t", tablet(-100, 0, &[(3, 7), (1, 2)]));
+        cluster.learn_tablet("ks", "t", tablet(0, 100, &[(9, 0), (0, 5)]));
+        cluster
+    }
+
+    fn of_table(token: i64) -> RequestSpec {
+        RequestSpec {
+            table: Some(Arc::from("t")),
+            ..spec(Some(token))
+        }
+    }
+
+    #[test]
+    fn a_known_tablet_says_which_nodes_and_which_shards() {
+        let mut rng = Rng::new(9);
+        let mut all = with_tablets(cluster(&[0, 1, 2, 3], &mut rng));
+        let near = of_table(-5);
+        for _ in 0..20 {
+            // Of the tablet's two replicas the local one; the ring would have said 0, 2, 1.
+            assert_eq!(
+                QueryPlan::first(&mut all, &near, &mut rng),
+                Some(NodeKey(1))
+            );
+            assert_eq!(rest(&all, &near, 1, &mut rng)[0], 3);
+        }
+        assert_eq!(shard_on(&all, &near, NodeKey(1)), Some(2));
+        assert_eq!(shard_on(&all, &near, NodeKey(3)), Some(7));
+        assert_eq!(
+            shard_on(&all, &near, NodeKey(0)),
+            None,
+            "no replica, no shards"
+        );
+        // One of this tablet's replicas is unknown: the other one it is.
+        let first = QueryPlan::first(&mut all, &of_table(5), &mut rng);
+        assert_eq!(first, Some(NodeKey(0)));
+        // Beyond what is known, and for other tables, the ring counts. Local replicas of 101: 0, 1.
+        for spec in [of_table(101), spec(Some(101))] {
+            let mut seen: Vec<_> = (0..50)
+                .filter_map(|_| QueryPlan::first(&mut all, &spec, &mut rng))
+                .collect();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen, [NodeKey(0), NodeKey(1)]);
+        }
+        all.forget_tablets("ks", Some("t"));
+        assert_eq!(shard_on(&all, &near, NodeKey(1)), None);
+    }
+
+    #[test]
+    fn transactions_take_a_tablets_replicas_in_its_order() {
+        let mut rng = Rng::new(9);
+        let mut all = with_tablets(cluster(&[0, 1, 2, 3], &mut rng));
+        all.learn_tablet(
+            "ks",
+            "t",
+            Tablet::new(
+                Token(0),
+                Token(100),
+                vec![(HostId([1; 16]), 4), (HostId([0; 16]), 5)],
+            )
+            .expect("a range"),
+        );
+        let lwt = RequestSpec {
+            lwt: true,
+            ..of_table(5)
+        };
+        let serial = RequestSpec {
+            consistency: shardlane_wire::Consistency::LocalSerial,
+            ..of_table(5)
+        };
+        for spec in [lwt, serial] {
+            for _ in 0..300 {
+                assert_eq!(
+                    QueryPlan::first(&mut all, &spec, &mut rng),
+                    Some(NodeKey(1))
+                );
+                assert_eq!(rest(&all, &spec, 1, &mut rng)[0], 0);
+            }
         }
     }
 

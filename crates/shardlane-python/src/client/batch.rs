@@ -58,6 +58,7 @@ pub(super) fn encode(
                 if spec.token.is_none() && token.is_some() {
                     spec.token = token;
                     spec.table_keyspace = prepared.table_keyspace.clone();
+                    spec.table = prepared.table.clone();
                 }
                 spec.lwt |= prepared.is_lwt;
                 references.push(prepared.reference.clone());

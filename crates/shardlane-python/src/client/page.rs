@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use shardlane_proto::{Answer, Coordinator};
+use shardlane_routing::tablets;
 use shardlane_wire::{
     CqlType, Dialect, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata,
     SchemaChange, SchemaTarget, Version,
@@ -155,6 +156,11 @@ impl Page {
     }
 }
 
+/// Tablets, which the engine has taken over: no message from server to application.
+fn is_for_the_driver(key: &str) -> bool {
+    matches!(key, tablets::payload::KEY | tablets::payload::KEY_V2)
+}
+
 fn read(
     py: Python<'_>,
     core: &Arc<Core>,
@@ -171,6 +177,7 @@ fn read(
             custom_payload: envelope
                 .custom_payload
                 .iter()
+                .filter(|(key, _)| !is_for_the_driver(key))
                 .map(|(key, value)| ((*key).to_owned(), value.map(<[u8]>::to_vec)))
                 .collect(),
         })

@@ -31,7 +31,7 @@ pub(crate) struct Prepared {
     pub(super) table_keyspace: Option<Arc<str>>,
     pub(super) is_lwt: bool,
     encoder: RowEncoder,
-    table: Option<Arc<str>>,
+    pub(super) table: Option<Arc<str>>,
     variables: Vec<(String, String)>,
     columns: Vec<(String, String)>,
     key_indexes: Vec<u16>,

@@ -210,6 +210,7 @@ impl Session {
                 let mut spec = RequestSpec::new(Opcode::Execute, body);
                 spec.token = token;
                 spec.table_keyspace = prepared.table_keyspace.clone();
+                spec.table = prepared.table.clone();
                 spec.lwt = prepared.is_lwt;
                 spec.prepared = PreparedRefs::One(prepared.reference.clone());
                 PyResult::Ok(spec)

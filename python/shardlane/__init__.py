@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import exceptions, sync
 from ._core import UNSET, Prepared
+from ._shared.auth import Authenticator
 from ._shared.batches import Batch, BatchKind
 from ._shared.consistency import Consistency
 from ._shared.many import ManyResult
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "UNSET",
+    "Authenticator",
     "Batch",
     "BatchKind",
     "Cluster",
@@ -70,7 +72,7 @@ __all__ += _exceptions
 
 def _show_as_ours() -> None:
     """Let reprs and tracebacks name the place where users import from."""
-    public = (Batch, BatchKind, ClusterConnections, Column, Consistency, ManyResult)
+    public = (Authenticator, Batch, BatchKind, ClusterConnections, Column, Consistency, ManyResult)
     for cls in (*public, Node, NodeConnections, SchemaChange, ShardConnections):
         cls.__module__ = __name__
 

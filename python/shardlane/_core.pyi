@@ -13,6 +13,8 @@ from typing import Any, Final, Generic, TypeVar, final
 
 __all__ = [
     "UNSET",
+    "Callout",
+    "Callouts",
     "Cluster",
     "Duration",
     "Page",
@@ -167,6 +169,27 @@ class Page:
         """How many tries it took."""
 
 @final
+class Callouts:
+    """Where the application's threads get the questions of a cluster object's I/O thread from."""
+
+    def __new__(cls) -> Callouts: ...
+    def next(self, lane: str) -> Callout | None:
+        """Waits for the next question of a lane, with the GIL released; None once closed."""
+    def close(self) -> None:
+        """Ends all waiting. Happens by itself when the I/O thread ends."""
+
+@final
+class Callout:
+    """One question. Dropped without an answer it counts as failed."""
+
+    def info(self) -> dict[str, Any]:
+        """What is asked: login, address, port, class_name, step, token."""
+    def answer(self, value: bytes | None) -> None:
+        """Answers: a token, or None for "go on"."""
+    def fail(self, message: str, cause: int) -> None:
+        """Tells that the application's code failed. `cause` comes back with the error; 0: none."""
+
+@final
 class Cluster:
     """The I/O thread, the pools and the statement cache. Connecting begins with the constructor."""
 
@@ -177,6 +200,7 @@ class Cluster:
         local_datacenter: str | None = None,
         username: str | None = None,
         password: str | None = None,
+        allowed_authenticators: Sequence[str] | None = None,
         compression: str | None = None,
         connections_per_shard: int | None = None,
         connections_per_host: int | None = None,
@@ -193,6 +217,8 @@ class Cluster:
         application_name: str | None = None,
         statement_cache_size: int = 1000,
         seed: int | None = None,
+        callouts: Callouts | None = None,
+        asks: Sequence[str] = ...,
     ) -> Cluster: ...
     def ready(self) -> Request[None]:
         """Ends when requests can be sent; NoHostAvailable if no contact point can be reached."""

@@ -35,6 +35,7 @@
     │   │   └── RateLimitReached       ScyllaDB's per-partition rate limit
     │   ├── NetworkError
     │   │   ├── NoHostAvailable        nobody could be asked: reasons
+    │   │   │   └── AuthenticationError  the login was refused, or could not be carried out
     │   │   └── ConnectionLost         the connection ended under the request
     │   ├── RequestTimeout             no answer within the timeout (also TimeoutError)
     │   ├── RequestCancelled           somebody called cancel() on a request another one waits for
@@ -57,6 +58,7 @@ from typing import Any, ClassVar
 __all__ = [
     "AlreadyExists",
     "Attempt",
+    "AuthenticationError",
     "AuthenticationFailed",
     "BadValue",
     "Bootstrapping",
@@ -491,6 +493,13 @@ class NoHostAvailable(NetworkError):
     ) -> None:
         super().__init__(message, statement=statement, attempts=attempts, hint=hint)
         self.reasons: dict[str, str] = reasons or {}
+
+
+class AuthenticationError(NoHostAvailable):
+    """The login was refused, or could not be carried out.
+
+    If your own authenticator raised something, that is the ``__cause__``.
+    """
 
 
 class ConnectionLost(NetworkError):

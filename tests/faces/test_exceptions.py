@@ -125,14 +125,22 @@ def test_nobody_to_ask():
 
 
 def test_unreachable_clusters():
-    points = [(f"10.0.0.{n}:9042", "refused") for n in range(7)]
+    def unreached(point, message, **more):
+        return {"point": point, "message": message, "is_login": False, **more}
+
+    points = [unreached(f"10.0.0.{n}:9042", "refused") for n in range(7)]
     error = failed("unreachable", unreachable=points)
     assert type(error) is exceptions.NoHostAvailable
-    assert error.reasons == dict(points)
+    assert error.reasons == {point["point"]: "refused" for point in points}
     assert "and 2 more" in str(error)
     assert "check the addresses" in error.hint
-    error = failed("unreachable", unreachable=[("h:1", "authentication failed: bad password")])
+    points.append(unreached("h:1", "bad password", is_login=True))
+    error = failed("unreachable", unreachable=points)
+    assert type(error) is exceptions.AuthenticationError
     assert "username=" in error.hint
+    error = failed("unreachable", unreachable=[{**points[-1], "cause": 2**60}])
+    assert "auth=" in error.hint
+    assert error.__cause__ is None, "it was too long ago"
 
 
 @pytest.mark.parametrize("in_flight", [True, False])
@@ -172,7 +180,9 @@ def examples():
         yield failed("attempt", attempt(code=code, detail=DETAILS.get(code, {})))
     yield failed("attempt", attempt(code=0x4321, detail={"rejected_by_coordinator": False}))
     yield failed("attempt", attempt(failure="connection", message="gone"))
-    yield failed("unreachable", unreachable=[("h:1", "refused")])
+    reached = {"point": "h:1", "message": "refused", "is_login": False}
+    yield failed("unreachable", unreachable=[reached])
+    yield failed("unreachable", unreachable=[{**reached, "is_login": True}])
     yield failed("timeout", timeout=1.0, in_flight=True)
     yield from (failed(kind) for kind in KINDS)
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use mio::{Poll, Token, Waker};
 use shardlane_proto::{AttemptBudget, ClusterView, Config, Engine, PoolView, RequestSpec};
 
+use crate::advisor::Advisor;
 use crate::queue::{Command, Queue};
 use crate::shell::{Shared, Shell, WAKER};
 use crate::ticket::{Completion, Sink, Ticket};
@@ -45,11 +46,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts the thread, which begins to connect at once.
+    /// Starts the thread, which begins to connect at once. `advisor` answers for the application, if it has a
+    /// say; it is dropped when the thread ends.
     ///
     /// # Errors
     /// If the system gives no thread, epoll or eventfd.
-    pub fn start(mut config: Config) -> Result<Self, StartError> {
+    pub fn start(
+        mut config: Config,
+        advisor: Option<Box<dyn Advisor>>,
+    ) -> Result<Self, StartError> {
         if config.seed == 0 {
             config.seed = RandomState::new().build_hasher().finish();
         }
@@ -58,7 +63,7 @@ impl Client {
         let queue = Arc::new(Queue::new(waker));
         let shared = Arc::new(Shared::default());
         let engine = Engine::new(config, process_budget());
-        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine);
+        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine, advisor);
         let thread = std::thread::Builder::new()
             .name("shardlane-io".to_owned())
             .spawn(move || shell.run())

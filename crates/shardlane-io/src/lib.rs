@@ -4,7 +4,10 @@
 //! Callers encode a request on their own thread, hand it over with [`Client::submit`] and get an
 //! [`Arc<Ticket>`](Ticket). Submission never blocks on the network: it appends to a queue and wakes the thread only
 //! if it sleeps. Results come back in batches: each ticket's [`Sink`] is told once per batch.
+//!
+//! Where the application has a say, an [`Advisor`] is asked, and answers from a thread of its own.
 
+mod advisor;
 mod client;
 mod queue;
 mod resolve;
@@ -12,5 +15,6 @@ mod shell;
 mod socket;
 mod ticket;
 
+pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};
 pub use ticket::{Sink, Ticket};

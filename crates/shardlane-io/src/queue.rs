@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mio::Waker;
-use shardlane_proto::RequestSpec;
+use shardlane_proto::{Advice, AdviceError, QuestionId, RequestSpec};
 
 use crate::ticket::{Completion, Ticket};
 
@@ -21,6 +21,7 @@ pub(crate) enum Command {
         host: String,
         result: Result<Vec<SocketAddr>, String>,
     },
+    Advised(QuestionId, Result<Advice, AdviceError>),
     Close {
         drain: Duration,
     },

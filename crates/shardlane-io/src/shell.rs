@@ -10,6 +10,7 @@ use shardlane_proto::{
     ClusterView, ConnId, ConnectionError, Effect, Engine, Instant, Outcome, PoolView,
 };
 
+use crate::advisor::{Advisor, Reply};
 use crate::queue::{Command, Queue};
 use crate::resolve::resolve;
 use crate::socket::Sock;
@@ -54,6 +55,7 @@ pub(crate) struct Shell {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     engine: Engine<Completion>,
+    advisor: Option<Box<dyn Advisor>>,
     sockets: Vec<Option<Sock>>,
     /// Sockets that had more to read than a turn allows.
     unread: Vec<ConnId>,
@@ -70,12 +72,14 @@ impl Shell {
         queue: Arc<Queue>,
         shared: Arc<Shared>,
         engine: Engine<Completion>,
+        advisor: Option<Box<dyn Advisor>>,
     ) -> Self {
         Self {
             poll,
             queue,
             shared,
             engine,
+            advisor,
             sockets: Vec::new(),
             unread: Vec::new(),
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -167,6 +171,7 @@ impl Shell {
                 Command::Resolved { host, result } => {
                     self.engine.handle_resolved(now, &host, result)
                 }
+                Command::Advised(id, answer) => self.engine.handle_advice(now, id, answer),
                 Command::Close { drain } => self.engine.close(now, drain),
             }
         }
@@ -201,6 +206,13 @@ impl Shell {
                     }
                 }
                 Effect::Resolve { host, port } => resolve(self.queue.clone(), host, port),
+                Effect::Ask { id, question } => {
+                    let reply = Reply::new(self.queue.clone(), id);
+                    match &self.advisor {
+                        Some(advisor) => advisor.ask(question, reply),
+                        None => drop(reply),
+                    }
+                }
                 Effect::Finished => self.finished = true,
             }
         }

@@ -42,6 +42,54 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// How to log in where the server wants it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Login {
+    /// Not at all.
+    #[default]
+    None,
+    /// With a user name and a password (SASL PLAIN).
+    Password(Credentials),
+    /// The application is asked, see [`Question::Login`](crate::Question::Login).
+    Ask,
+}
+
+/// To which authenticators of servers a password may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedAuthenticators {
+    /// Those that are known to want a user name and a password in plain, in whatever package.
+    Known,
+    /// These classes, by full name or by the part after the last dot.
+    These(Vec<String>),
+    /// Any.
+    Any,
+}
+
+/// Authenticators of ScyllaDB, Cassandra and services that speak its protocol, which all do SASL PLAIN.
+const KNOWN_AUTHENTICATORS: [&str; 8] = [
+    "PasswordAuthenticator",
+    "TransitionalAuthenticator",
+    "SaslauthdAuthenticator",
+    "LdapAuthenticator",
+    "LDAPAuthenticator",
+    "MutualTlsWithPasswordFallbackAuthenticator",
+    "DseAuthenticator",
+    "AdvancedPasswordAuthenticator",
+];
+
+impl AllowedAuthenticators {
+    /// Whether the class that a server announces is among them.
+    #[must_use]
+    pub fn allows(&self, class: &str) -> bool {
+        let simple = class.rsplit('.').next().unwrap_or(class);
+        match self {
+            Self::Known => KNOWN_AUTHENTICATORS.contains(&simple),
+            Self::These(classes) => classes.iter().any(|c| c == class || c == simple),
+            Self::Any => true,
+        }
+    }
+}
+
 /// A contact point as the user gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContactPoint {
@@ -75,8 +123,10 @@ pub struct Config {
     pub contact_points: Vec<ContactPoint>,
     /// The datacenter whose replicas come first; `None`: that of the first node reached.
     pub local_datacenter: Option<String>,
-    /// Login, if the cluster wants one.
-    pub credentials: Option<Credentials>,
+    /// How to log in, if the cluster wants it.
+    pub login: Login,
+    /// To which authenticators a password may be sent.
+    pub allowed_authenticators: AllowedAuthenticators,
     /// Body compression; off by default, because below some 512 bytes it costs more than it saves.
     pub compression: Option<Compression>,
     /// Connections per shard or per node.
@@ -136,7 +186,8 @@ impl Config {
         Self {
             contact_points,
             local_datacenter: None,
-            credentials: None,
+            login: Login::None,
+            allowed_authenticators: AllowedAuthenticators::Known,
             compression: None,
             pool_size: PoolSize::PerShard(1),
             shard_awareness: ShardAwareness::Full,

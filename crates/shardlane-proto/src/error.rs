@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shardlane_routing::HostId;
-use shardlane_wire::error::ErrorBody;
+use shardlane_wire::error::{ErrorBody, ErrorDetail};
+
+use crate::advice::AdviceError;
 
 /// Why a connection attempt ended before TCP was up, as the shell reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum ConnectFailure {
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionError {
+    /// The name of a contact point could not be resolved.
+    Resolve(String),
     /// TCP connect failed.
     Connect(String),
     /// TCP connect and handshake took longer than this.
@@ -34,6 +38,8 @@ pub enum ConnectionError {
     Refused(ErrorBody),
     /// The server wants a login and none is configured, or uses an authenticator we do not speak.
     Authentication(String),
+    /// The application's own code failed to answer.
+    Advice(AdviceError),
     /// Nothing arrived for this long in spite of a keepalive.
     KeepaliveTimeout(Duration),
     /// Too many requests were abandoned without an answer.
@@ -42,16 +48,33 @@ pub enum ConnectionError {
     Closed,
 }
 
+impl ConnectionError {
+    /// Whether the login is what failed: trying it again soon is of no use, and may lock the role out.
+    #[must_use]
+    pub const fn is_authentication(&self) -> bool {
+        match self {
+            Self::Refused(body) => matches!(body.detail, ErrorDetail::AuthenticationError),
+            Self::Authentication(_) | Self::Advice(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Resolve(why) => write!(f, "cannot resolve the name: {why}"),
             Self::Connect(why) => write!(f, "could not connect: {why}"),
             Self::HandshakeTimeout(after) => write!(f, "no connection within {after:?}"),
             Self::ClosedByServer => f.write_str("the server closed the connection"),
             Self::Io(why) => write!(f, "connection failed: {why}"),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),
+            Self::Refused(body) if self.is_authentication() => {
+                write!(f, "the server refused the login: {}", body.message)
+            }
             Self::Refused(body) => write!(f, "the server refused the handshake: {}", body.message),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
+            Self::Advice(error) => write!(f, "the authenticator failed: {error}"),
             Self::KeepaliveTimeout(after) => {
                 write!(f, "the server was silent for {after:?} after a keepalive")
             }
@@ -144,7 +167,7 @@ pub enum RequestErrorKind {
     /// Preparing again gave another statement id: the schema changed under the statement.
     PreparedIdChanged,
     /// The cluster could not be reached at all: per contact point, why.
-    Unreachable(Vec<(String, String)>),
+    Unreachable(Vec<(String, ConnectionError)>),
 }
 
 impl RequestError {

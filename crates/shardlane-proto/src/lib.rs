@@ -9,6 +9,7 @@
 //! connection <- pool <- cluster <- request     (each knows only those to its left)
 //! ```
 
+mod advice;
 mod cluster;
 mod config;
 mod connection;
@@ -21,8 +22,12 @@ mod request;
 mod rng;
 mod time;
 
+pub use advice::{Advice, AdviceError, LoginStep, Question, QuestionId, Secret};
 pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
-pub use config::{Compression, Config, ContactPoint, Credentials, PoolSize, ShardAwareness};
+pub use config::{
+    AllowedAuthenticators, Compression, Config, ContactPoint, Credentials, Login, PoolSize,
+    ShardAwareness,
+};
 pub use engine::{AttemptBudget, Effect, Engine};
 pub use error::{
     Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,

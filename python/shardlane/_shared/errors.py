@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from shardlane import exceptions as exc
 
+from . import callouts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,9 +39,6 @@ _BY_CODE: dict[int, type[exc.ServerError]] = {
 
 CODES = {cls: code for code, cls in _BY_CODE.items()}
 """The error code of each exception class that has one."""
-
-# How servers say that a login is missing or wrong; a handshake that fails has no error code here.
-_LOGIN_WORDS = ("authentication", "credentials", "password", "username")
 
 _FORK_HINT = "make the cluster object and its sessions in the child process, after fork()"
 
@@ -149,15 +148,32 @@ def _no_node(info: dict[str, Any]) -> exc.ShardlaneError:
 
 
 def _unreachable(info: dict[str, Any]) -> exc.ShardlaneError:
-    reasons = dict(info.get("unreachable") or ())
-    if any(word in reason.lower() for reason in reasons.values() for word in _LOGIN_WORDS):
-        hint = "check username= and password="
-    else:
-        hint = "check the addresses, port= and whether the server is up"
+    unreached: list[dict[str, Any]] = info.get("unreachable") or []
+    reasons = {point["point"]: point["message"] for point in unreached}
     listed = _listed(reasons) or "there is none"
+    for point in unreached:
+        if point["is_login"]:
+            return _no_login(info, reasons, listed, point.get("cause", 0))
     return exc.NoHostAvailable(
-        f"no contact point could be reached: {listed}", reasons=reasons, hint=hint, **_request(info)
+        f"no contact point could be reached: {listed}",
+        reasons=reasons,
+        hint="check the addresses, port= and whether the server is up",
+        **_request(info),
     )
+
+
+def _no_login(
+    info: dict[str, Any], reasons: dict[str, str], listed: str, cause: int
+) -> exc.AuthenticationError:
+    error = exc.AuthenticationError(
+        f"the login failed: {listed}",
+        reasons=reasons,
+        hint="look at what auth= does" if cause else "check username= and password=",
+        **_request(info),
+    )
+    if cause:
+        error.__cause__ = callouts.cause(cause)
+    return error
 
 
 def _reasons(request: dict[str, Any]) -> dict[str, str]:

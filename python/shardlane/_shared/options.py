@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from shardlane import _core
 from shardlane.exceptions import ConfigurationError
 
+from .auth import LoginHandler, checked_auth, checked_authenticators
+from .callouts import Helpers
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from .auth import AuthProvider
+    from .callouts import Handler
     from .row_types import AnyRowFactory
 
 CLOSE_TIMEOUT = 5.0
@@ -27,6 +31,8 @@ class ClusterKeywords(TypedDict, total=False):
     port: int
     username: str | None
     password: str | None
+    auth: AuthProvider | None
+    allowed_authenticators: Sequence[str] | None
     local_datacenter: str | None
     compression: str | None
     shard_awareness: str
@@ -82,12 +88,14 @@ class ExecuteKeywords(RequestKeywords, total=False):
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Everything a cluster object is made from. The password is left out of the repr."""
+    """Everything a cluster object is made from. Secrets are left out of the repr."""
 
     contact_points: tuple[tuple[str, int], ...]
     local_datacenter: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    auth: AuthProvider | None = field(default=None, repr=False)
+    allowed_authenticators: Sequence[str] | None = None
     compression: str | None = None
     shard_awareness: str = "full"
     connections_per_shard: int | None = None
@@ -126,6 +134,10 @@ class ClusterOptions:
     def _check(self) -> None:
         if (self.username is None) != (self.password is None):
             raise ConfigurationError("give both username= and password=, or neither")
+        if self.username is not None and self.auth is not None:
+            raise ConfigurationError("give username= and password=, or auth=, not both")
+        checked_auth(self.auth)
+        checked_authenticators(self.allowed_authenticators)
         for name in ("username", "password", "local_datacenter", "application_name"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -177,10 +189,19 @@ class ClusterOptions:
     def start(self) -> _core.Cluster:
         """Begin to connect."""
         options = {option.name: getattr(self, option.name) for option in fields(self)}
+        handlers: dict[str, Handler] = {}
+        if (auth := options.pop("auth")) is not None:
+            handlers["login"] = LoginHandler(auth)
+        helpers = Helpers(handlers) if handlers else None
+        if helpers is not None:
+            options.update(callouts=helpers.core, asks=helpers.lanes)
         try:
-            return _core.Cluster(options.pop("contact_points"), **options)
+            core = _core.Cluster(options.pop("contact_points"), **options)
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigurationError(str(error)) from error
+        if helpers is not None:
+            helpers.start()
+        return core
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from shardlane._shared.options import SessionOptions, checked_keyspace
 from ._cluster import Cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Unpack
 
+    from shardlane._shared.auth import AuthProvider
     from shardlane._shared.consistency import Consistency
     from shardlane._shared.contact_points import ContactPoints
     from shardlane._shared.options import ConnectKeywords
@@ -65,6 +66,8 @@ def connect(
     keyspace: str | None = None,
     username: str | None = None,
     password: str | None = None,
+    auth: AuthProvider | None = None,
+    allowed_authenticators: Sequence[str] | None = None,
     local_datacenter: str | None = None,
     timeout: float | None = 10.0,
     consistency: Consistency | str = "LOCAL_QUORUM",
@@ -97,6 +100,10 @@ def connect(
         keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
         username: for ``PasswordAuthenticator``.
         password: likewise.
+        auth: an `Authenticator` of your own instead, or a callable that is given a node's
+            ``"address:port"`` and returns one for each connection.
+        allowed_authenticators: classes of authenticators, as the server names them, to which the
+            password may be sent; None for those known to want it, ``["*"]`` for any.
         local_datacenter: whose nodes come first; None for that of the first node reached.
         timeout: seconds until RequestTimeout for each request; None for no limit.
         consistency: how many replicas have to answer.
@@ -130,6 +137,7 @@ def connect(
 
     Raises:
         ConfigurationError: an option makes no sense; nothing was sent.
+        AuthenticationError: the login failed; also a NoHostAvailable.
         NoHostAvailable: no contact point could be reached; ``reasons`` tells why.
         UnknownKeyspace: there is no such keyspace.
     """
@@ -147,6 +155,8 @@ def connect(
         port=port,
         username=username,
         password=password,
+        auth=auth,
+        allowed_authenticators=allowed_authenticators,
         local_datacenter=local_datacenter,
         compression=compression,
         shard_awareness=shard_awareness,

@@ -58,7 +58,7 @@ pub(crate) enum ControlEvent {
         generation: u64,
     },
     /// Every contact point and every known node failed: which, and why.
-    Unreachable(Vec<(String, String)>),
+    Unreachable(Vec<(String, ConnectionError)>),
     /// What was known of the places of a table's partitions, or of all of a keyspace's tables, is void.
     Unplaced {
         keyspace: Box<str>,
@@ -110,7 +110,7 @@ pub(crate) struct Control {
     names_left: bool,
     /// Where the last control connection was: the last place to look for the next one.
     lost: Option<SocketAddr>,
-    errors: Vec<(String, String)>,
+    errors: Vec<(String, ConnectionError)>,
     backoff: Backoff,
     refresh: Option<Refresh>,
     refresh_at: Option<Instant>,
@@ -196,13 +196,15 @@ impl Control {
         let done = *outstanding == 0;
         match result {
             Ok(addresses) if addresses.is_empty() => {
-                let why = "the name resolves to no address".to_owned();
-                self.errors.push((host.to_owned(), why));
+                let error = ConnectionError::Resolve("it resolves to no address".to_owned());
+                self.errors.push((host.to_owned(), error));
             }
             Ok(addresses) => addresses
                 .into_iter()
                 .for_each(|address| self.add_candidate(address)),
-            Err(why) => self.errors.push((host.to_owned(), why)),
+            Err(why) => self
+                .errors
+                .push((host.to_owned(), ConnectionError::Resolve(why))),
         }
         if done {
             self.try_next(now, rng);
@@ -232,10 +234,17 @@ impl Control {
         self.state = if outstanding > 0 {
             State::Resolving { outstanding }
         } else {
+            let refused = self.errors.iter().any(|(_, e)| e.is_authentication());
             self.events
                 .push_back(ControlEvent::Unreachable(self.errors.clone()));
+            // A login that was refused will be refused again, and repeated quickly it may lock the role out.
+            let delay = if refused {
+                rng.jitter(self.backoff.max())
+            } else {
+                self.backoff.fail(rng)
+            };
             State::Idle {
-                retry_at: Some(now + self.backoff.fail(rng)),
+                retry_at: Some(now + delay),
             }
         };
     }
@@ -394,7 +403,7 @@ impl Control {
                 proven: false,
                 ..
             } => {
-                self.errors.push((address.to_string(), error.to_string()));
+                self.errors.push((address.to_string(), error.clone()));
                 self.try_next(now, rng);
             }
             State::Up { address, .. } => {

@@ -1,14 +1,15 @@
-//! OPTIONS -> SUPPORTED -> STARTUP -> [AUTHENTICATE -> AUTH_RESPONSE ->] READY: one struct per awaited
-//! message. Each consumes itself and says what to send and what to await next.
+//! OPTIONS -> SUPPORTED -> STARTUP -> READY, with the login of `login.rs` before the end where the server wants
+//! one: a state for each awaited message. Each consumes itself and says what to send and what to await next.
 
 use shardlane_routing::Sharder;
 use shardlane_wire::extensions::OptionKey;
-use shardlane_wire::request::AuthResponse;
 use shardlane_wire::{
     Compression, Dialect, Opcode, Request, Response, StartupOptions, SupportedOptions, Version,
 };
 
-use crate::config::{Config, Credentials};
+use super::login::{self, Dialog};
+use crate::advice::{Advice, AdviceError, LoginStep};
+use crate::config::Config;
 use crate::error::ConnectionError;
 
 /// What a node said about its shards in SUPPORTED, reduced to what a pool needs.
@@ -39,6 +40,12 @@ pub(crate) enum Handshake {
     AwaitSupported,
     AwaitReady(Session),
     AwaitAuthSuccess(Session),
+    /// The application's: what to say to the server.
+    AwaitToken(Dialog),
+    /// AUTH_CHALLENGE or AUTH_SUCCESS.
+    AwaitDialog(Dialog),
+    /// The application's: whether it is content with the server.
+    AwaitVerdict(Dialog),
 }
 
 /// What follows a handshake message.
@@ -47,6 +54,12 @@ pub(crate) enum Step {
     Send {
         opcode: Opcode,
         body: Vec<u8>,
+        next: Handshake,
+    },
+    /// Nothing is sent before the application has answered.
+    Ask {
+        class: String,
+        step: LoginStep,
         next: Handshake,
     },
     Done(Session),
@@ -69,18 +82,19 @@ impl Handshake {
             }
             (Self::AwaitReady(session), Response::Ready) => Ok(Step::Done(session)),
             (Self::AwaitReady(session), Response::Authenticate(class)) => {
-                let body = log_in(config.credentials.as_ref(), class)?;
-                Ok(Step::Send {
-                    opcode: Opcode::AuthResponse,
-                    body,
-                    next: Self::AwaitAuthSuccess(session),
-                })
+                login::begin(config, session, class)
             }
             (Self::AwaitAuthSuccess(session), Response::AuthSuccess(_)) => Ok(Step::Done(session)),
             (Self::AwaitAuthSuccess(_), Response::AuthChallenge(_)) => {
                 Err(ConnectionError::Authentication(
                     "the server asks for more than a user name and a password".to_owned(),
                 ))
+            }
+            (Self::AwaitDialog(dialog), Response::AuthChallenge(token)) => {
+                dialog.challenged(*token)
+            }
+            (Self::AwaitDialog(dialog), Response::AuthSuccess(token)) => {
+                Ok(dialog.succeeded(*token))
             }
             (awaiting, other) => Err(ConnectionError::Protocol(format!(
                 "{} while {} was awaited",
@@ -90,11 +104,32 @@ impl Handshake {
         }
     }
 
+    /// The application has answered what [`Step::Ask`] asked.
+    pub(crate) fn handle_advice(
+        self,
+        answer: Result<Advice, AdviceError>,
+    ) -> Result<Step, ConnectionError> {
+        login::advised(self, answer)
+    }
+
+    /// What is settled already: from STARTUP's answer on the server may compress.
+    pub(crate) const fn session(&self) -> Option<&Session> {
+        match self {
+            Self::AwaitSupported => None,
+            Self::AwaitReady(session) | Self::AwaitAuthSuccess(session) => Some(session),
+            Self::AwaitToken(dialog) | Self::AwaitDialog(dialog) | Self::AwaitVerdict(dialog) => {
+                Some(dialog.session())
+            }
+        }
+    }
+
     const fn awaited(&self) -> &'static str {
         match self {
             Self::AwaitSupported => "SUPPORTED",
             Self::AwaitReady(_) => "READY or AUTHENTICATE",
             Self::AwaitAuthSuccess(_) => "AUTH_SUCCESS",
+            Self::AwaitDialog(_) => "AUTH_CHALLENGE or AUTH_SUCCESS",
+            Self::AwaitToken(_) | Self::AwaitVerdict(_) => "nothing",
         }
     }
 }
@@ -139,20 +174,7 @@ fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, Connec
     })
 }
 
-fn log_in(credentials: Option<&Credentials>, class: &str) -> Result<Vec<u8>, ConnectionError> {
-    let Some(Credentials { username, password }) = credentials else {
-        return Err(ConnectionError::Authentication(format!(
-            "the server wants a login ({class}) and no credentials were given"
-        )));
-    };
-    // SASL PLAIN (RFC 4616): empty authorization id, user name, password.
-    let token = [b"\0", username.as_bytes(), b"\0", password.as_bytes()].concat();
-    encode(&Request::AuthResponse(AuthResponse {
-        token: Some(&token),
-    }))
-}
-
-fn encode(request: &Request<'_>) -> Result<Vec<u8>, ConnectionError> {
+pub(super) fn encode(request: &Request<'_>) -> Result<Vec<u8>, ConnectionError> {
     let mut body = Vec::new();
     request.encode(Dialect::V4, &mut body).map_err(|e| {
         ConnectionError::Protocol(format!("cannot encode {}: {e}", request.opcode()))

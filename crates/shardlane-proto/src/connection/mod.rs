@@ -8,6 +8,7 @@
 
 mod handshake;
 mod keyspace;
+mod login;
 mod streams;
 
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use self::handshake::{Handshake, Step};
 pub(crate) use self::handshake::{Session, Sharding};
 use self::keyspace::KeyspaceState;
 use self::streams::{Owner, Released, Streams};
+use crate::advice::{Advice, AdviceError, LoginStep};
 use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::time::Instant;
@@ -37,6 +39,11 @@ const UNSENT_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(crate) enum ConnEvent {
     Established(Box<Session>),
+    /// The application is asked about the login; answer with [`Connection::handle_advice`].
+    Ask {
+        class: String,
+        step: LoginStep,
+    },
     /// The answer to the request with this token.
     Response {
         token: u64,
@@ -253,15 +260,37 @@ impl Connection {
             ));
         };
         let response = self.decode(flags, opcode, body)?;
-        match handshake.handle(&self.config, &response)? {
+        let step = handshake.handle(&self.config, &response)?;
+        self.take_step(step);
+        Ok(())
+    }
+
+    /// The application has answered what [`ConnEvent::Ask`] asked.
+    pub(crate) fn handle_advice(
+        &mut self,
+        answer: Result<Advice, AdviceError>,
+    ) -> Result<(), ConnectionError> {
+        if let Phase::Handshaking(handshake) = std::mem::replace(&mut self.phase, Phase::Connecting)
+        {
+            let step = handshake.handle_advice(answer)?;
+            self.take_step(step);
+        }
+        Ok(())
+    }
+
+    fn take_step(&mut self, step: Step) {
+        match step {
             Step::Send { opcode, body, next } => {
-                if let Handshake::AwaitReady(session) = &next {
-                    // From STARTUP's answer on the server may compress.
+                if let Some(session) = next.session() {
                     self.compression = session.compression;
                     self.dialect = session.dialect;
                 }
                 self.phase = Phase::Handshaking(next);
                 self.send_internal(Owner::Handshake, opcode, &body);
+            }
+            Step::Ask { class, step, next } => {
+                self.phase = Phase::Handshaking(next);
+                self.events.push_back(ConnEvent::Ask { class, step });
             }
             Step::Done(session) => {
                 self.phase = Phase::Open {
@@ -271,7 +300,6 @@ impl Connection {
                     .push_back(ConnEvent::Established(Box::new(session)));
             }
         }
-        Ok(())
     }
 
     /// Puts a request into the write buffer, or aside until its keyspace is in use.
@@ -437,7 +465,7 @@ impl Connection {
             ConnEvent::Response { token, .. }
             | ConnEvent::KeyspaceReady { token }
             | ConnEvent::KeyspaceRefused { token, .. } => Some(*token),
-            ConnEvent::Established(_) | ConnEvent::Server(_) => None,
+            ConnEvent::Established(_) | ConnEvent::Ask { .. } | ConnEvent::Server(_) => None,
         });
         self.streams
             .waiting_tokens()

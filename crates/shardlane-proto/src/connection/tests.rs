@@ -6,7 +6,9 @@ use shardlane_wire::error::ErrorDetail;
 use shardlane_wire::{SupportedOptions, event::StatusChangeKind};
 
 use super::*;
-use crate::config::{Credentials, PoolSize};
+use crate::config::{Credentials, Login, PoolSize};
+
+mod logins;
 
 const SECOND: Duration = Duration::from_secs(1);
 const START: Instant = Instant(1_000_000_000);
@@ -93,6 +95,7 @@ impl Bench {
         std::iter::from_fn(|| self.conn.poll_event())
             .map(|event| match event {
                 ConnEvent::Established(_) => "established".to_owned(),
+                ConnEvent::Ask { class, step } => format!("ask {class} {step:?}"),
                 ConnEvent::Response { token, opcode, .. } => format!("{opcode} {token}"),
                 ConnEvent::KeyspaceReady { token } => format!("ready {token}"),
                 ConnEvent::KeyspaceRefused { token, .. } => format!("refused {token}"),
@@ -167,7 +170,7 @@ fn handshake_with_a_shard_aware_server() {
 #[test]
 fn handshake_with_a_login() {
     let login = |config: &mut Config| {
-        config.credentials = Some(Credentials {
+        config.login = Login::Password(Credentials {
             username: "ann".to_owned(),
             password: "secret".to_owned(),
         });
@@ -219,7 +222,7 @@ fn handshakes_that_fail() {
     ];
     for (name, responses, is_right) in steps {
         let mut bench = Bench::new(|config| {
-            config.credentials = Some(Credentials {
+            config.login = Login::Password(Credentials {
                 username: String::new(),
                 password: String::new(),
             });

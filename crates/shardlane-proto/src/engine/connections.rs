@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnId, Effect, Engine, Life, RequestKey};
+use crate::advice::QuestionId;
 use crate::cluster::{ControlRequest, NodeKey};
 use crate::connection::{ConnEvent, Connection, Session, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
@@ -37,6 +38,10 @@ pub(super) struct Entry {
     pub(super) dirty: bool,
     timer_at: Instant,
     holds_budget: bool,
+    /// Asked about the login, and not answered yet.
+    pub(super) question: Option<QuestionId>,
+    /// Names this connection's login to the application, once it was asked.
+    pub(super) login: Option<u64>,
 }
 
 impl<C> Engine<C> {
@@ -119,6 +124,8 @@ impl<C> Engine<C> {
             dirty: false,
             timer_at,
             holds_budget: false,
+            question: None,
+            login: None,
         }) as u32);
         self.timers.push(Reverse((timer_at, conn)));
         conn
@@ -211,6 +218,16 @@ impl<C> Engine<C> {
             return;
         };
         let result = entry.machine.handle_bytes(now, bytes);
+        self.after_input(now, conn, result);
+    }
+
+    /// What every input to a connection's machine ends with.
+    pub(super) fn after_input(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        result: Result<(), ConnectionError>,
+    ) {
         // What was understood before an error counts.
         let result = self.handle_events(now, conn).and(result);
         if let Err(error) = result {
@@ -284,6 +301,7 @@ impl<C> Engine<C> {
                 (ConnEvent::KeyspaceRefused { token, error }, _) => {
                     self.handle_server_error(now, conn, RequestKey(token), error);
                 }
+                (ConnEvent::Ask { class, step }, _) => self.ask_about_login(conn, class, step),
                 (ConnEvent::Server(event), _) => self.control.handle_event(now, &event),
             }
         }
@@ -327,12 +345,13 @@ impl<C> Engine<C> {
         };
         self.effects.push_back(Effect::Close { conn });
         self.changed = true;
+        self.withdraw(entry.question);
         match entry.role {
             Role::Control => self.control.handle_lost(now, error, &mut self.rng),
             Role::Pool(key) => {
                 if let Some(node) = self.cluster.node_mut(key) {
                     if node.pool.is_opening(conn) {
-                        node.pool.failed(now, conn, &mut self.rng);
+                        node.pool.failed(now, conn, error, &mut self.rng);
                     } else {
                         node.closed_total += 1;
                         node.pool.lost(now, conn, &mut self.rng);

@@ -13,6 +13,7 @@
 //!
 //! [`Engine::next_timeout`] says when to call [`Engine::handle_timeout`] at the latest.
 
+mod advice;
 mod connections;
 mod requests;
 mod schema;
@@ -27,8 +28,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use self::advice::Asker;
 use self::connections::Entry;
 use self::schema::SchemaWaiter;
+use crate::advice::{Question, QuestionId};
 use crate::cluster::Coordinator;
 use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, NodeKey};
 use crate::config::Config;
@@ -62,6 +65,13 @@ pub enum Effect {
         host: String,
         /// Port to put into the addresses.
         port: u16,
+    },
+    /// Ask the application; answer with `handle_advice`, from however far in the future.
+    Ask {
+        /// Names the question.
+        id: QuestionId,
+        /// What it is.
+        question: Question,
     },
     /// Everything is closed: the shell may end.
     Finished,
@@ -132,6 +142,9 @@ pub struct Engine<C> {
     prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
     schema_waiters: Vec<SchemaWaiter>,
     ready_waiters: Vec<C>,
+    /// Who waits for an answer of the application.
+    questions: HashMap<QuestionId, Asker>,
+    questions_asked: u64,
     effects: VecDeque<Effect>,
     dirty: VecDeque<ConnId>,
     completions: Vec<(C, Outcome)>,
@@ -159,6 +172,8 @@ impl<C> Engine<C> {
             prepares: HashMap::new(),
             schema_waiters: Vec::new(),
             ready_waiters: Vec::new(),
+            questions: HashMap::new(),
+            questions_asked: 0,
             effects: VecDeque::new(),
             dirty: VecDeque::new(),
             completions: Vec::new(),

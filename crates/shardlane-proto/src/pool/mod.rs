@@ -19,6 +19,7 @@ use shardlane_routing::{Sharder, SourcePorts};
 pub(crate) use self::backoff::Backoff;
 use crate::config::{Config, PoolSize, ShardAwareness};
 use crate::connection::Sharding;
+use crate::error::ConnectionError;
 use crate::ids::ConnId;
 use crate::metrics::Opened;
 use crate::rng::Rng;
@@ -235,8 +236,19 @@ impl Pool {
     }
 
     /// An attempt ended without a connection.
-    pub(crate) fn failed(&mut self, now: Instant, conn: ConnId, rng: &mut Rng) {
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        error: &ConnectionError,
+        rng: &mut Rng,
+    ) {
         match self.take_opening(conn).map(|o| o.via) {
+            // Whatever the port, it will be refused again; repeated quickly, it may lock the role out.
+            Some(_) if error.is_authentication() => {
+                let delay = rng.jitter(self.backoff.max());
+                self.not_before = self.not_before.max(now + delay);
+            }
             // Fall back to the normal port at once: the port being shut says nothing of the node.
             Some(Via::ShardAware { .. }) => self.blocked_until = Some(now + self.limits.block),
             Some(Via::Normal) => self.back_off(now, rng),

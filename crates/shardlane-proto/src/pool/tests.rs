@@ -6,6 +6,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PORT: u16 = 19042;
+const LOST: ConnectionError = ConnectionError::ClosedByServer;
 
 struct Bench {
     pool: Pool,
@@ -97,13 +98,32 @@ fn each_missing_shard_is_aimed_at_once() {
 }
 
 #[test]
+fn a_login_that_was_refused_is_not_repeated_soon_and_blocks_no_port() {
+    let mut bench = Bench::begun(2, |_| {});
+    let (conn, via, _) = bench.open().expect("shard 1");
+    let refused = ConnectionError::Authentication("no".to_owned());
+    bench.pool.failed(bench.now, conn, &refused, &mut bench.rng);
+    assert!(!bench.pool.is_blocked(bench.now));
+    assert_eq!(bench.open(), None);
+    let next = bench.pool.next_timeout(bench.now).expect("later");
+    assert!(
+        next.since(bench.now) >= SECOND * 8,
+        "the longest delay, with jitter"
+    );
+    bench.now = next;
+    assert_eq!(bench.open().expect("again").1, via);
+}
+
+#[test]
 fn simultaneous_attempts_are_bounded() {
     let mut bench = Bench::begun(64, |config| config.attempts_per_node_max = 5);
     let opened = bench.open_all();
     assert_eq!(opened.len(), 5);
     bench.establish(opened[0].0, on(1, 64));
     assert_eq!(bench.open_all().len(), 1, "one ended, one begins");
-    bench.pool.failed(bench.now, opened[1].0, &mut bench.rng);
+    bench
+        .pool
+        .failed(bench.now, opened[1].0, &LOST, &mut bench.rng);
     assert_eq!(bench.open_all().len(), 1);
 }
 
@@ -111,7 +131,7 @@ fn simultaneous_attempts_are_bounded() {
 fn a_refused_port_falls_back_at_once_and_is_blocked_for_a_while() {
     let mut bench = Bench::begun(2, |_| {});
     let (conn, _, _) = bench.open().expect("shard 1");
-    bench.pool.failed(bench.now, conn, &mut bench.rng);
+    bench.pool.failed(bench.now, conn, &LOST, &mut bench.rng);
     assert!(bench.pool.is_blocked(bench.now));
     let (conn, via, port) = bench.open().expect("at once");
     assert_eq!((via, port), (Via::Normal, None));
@@ -172,7 +192,7 @@ fn local_ports_are_walked_each_once() {
 fn no_shard_is_forgotten_when_aimed_attempts_fail_one_by_one() {
     let mut bench = Bench::begun(8, |_| {});
     for (conn, _, _) in bench.open_all() {
-        bench.pool.failed(bench.now, conn, &mut bench.rng);
+        bench.pool.failed(bench.now, conn, &LOST, &mut bench.rng);
     }
     // Least loaded shard first, as the server does it.
     for shard in 1..8 {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
-    Attempt, Instant, Outcome, PreparedRef, PreparedRefs, RequestErrorKind, RequestKey, RequestSpec,
+    Attempt, ConnectionError, Instant, Outcome, PreparedRef, PreparedRefs, RequestErrorKind,
+    RequestKey, RequestSpec,
 };
 use shardlane_routing::murmur3_token;
 use shardlane_wire::request::{Execute, Prepare, Query};
@@ -46,7 +47,7 @@ pub(crate) struct Client {
     pub(crate) failed: Vec<(u64, RequestErrorKind)>,
     pub(crate) histories: BTreeMap<u64, Vec<Attempt>>,
     pub(crate) readies: Vec<(u64, bool)>,
-    pub(crate) unreachable: Vec<(String, String)>,
+    pub(crate) unreachable: Vec<(String, ConnectionError)>,
 }
 
 impl Client {

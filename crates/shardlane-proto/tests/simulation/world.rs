@@ -330,6 +330,7 @@ impl World {
                     let delay = self.latency();
                     self.after(delay, Happening::Resolved { host, port });
                 }
+                Effect::Ask { .. } => panic!("nobody logs in here"),
                 Effect::Finished => {
                     assert!(self.by_conn.is_empty(), "Finished with connections open");
                     self.is_finished = true;

@@ -14,17 +14,18 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    Compression, Config, ConnectionView, ContactPoint, Credentials, Opened, PoolSize, PoolView,
-    ShardAwareness,
+    Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, ShardAwareness,
 };
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
 use super::batcher::{self, Batcher};
+use super::callouts::Callouts;
 use super::errors;
 use super::fork::Origin;
 use super::page::Shape;
 use super::prepared::Prepared;
 use super::request::{Finish, Operation, Request};
+use super::security;
 use super::session::{Defaults, Session};
 use crate::rows::RowFactory;
 
@@ -152,11 +153,13 @@ pub(super) struct Cluster {
 impl Cluster {
     #[new]
     #[pyo3(signature = (
-        contact_points, *, local_datacenter=None, username=None, password=None, compression=None,
+        contact_points, *, local_datacenter=None, username=None, password=None,
+        allowed_authenticators=None, compression=None,
         connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
         reconnect_delay_max=10.0, pool_wait=2.0, schema_agreement_timeout=10.0,
-        in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None
+        in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
+        callouts=None, asks=Vec::new()
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -165,6 +168,7 @@ impl Cluster {
         local_datacenter: Option<String>,
         username: Option<String>,
         password: Option<String>,
+        allowed_authenticators: Option<Vec<String>>,
         compression: Option<&str>,
         connections_per_shard: Option<u16>,
         connections_per_host: Option<u16>,
@@ -181,6 +185,8 @@ impl Cluster {
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
+        callouts: Option<PyRef<'_, Callouts>>,
+        asks: Vec<String>,
     ) -> PyResult<Self> {
         let bad = |message: &str| PyValueError::new_err(message.to_owned());
         if contact_points.is_empty() {
@@ -200,11 +206,8 @@ impl Cluster {
                 .collect(),
         );
         config.local_datacenter = local_datacenter;
-        config.credentials = match (username, password) {
-            (Some(username), Some(password)) => Some(Credentials { username, password }),
-            (None, None) => None,
-            _ => return Err(bad("give both username and password, or neither")),
-        };
+        config.login = security::login(username, password, &asks)?;
+        config.allowed_authenticators = security::allowed_authenticators(allowed_authenticators);
         config.compression = match compression {
             None => None,
             Some(name) => Some(Compression::from_name(name).ok_or_else(|| {
@@ -258,8 +261,8 @@ impl Cluster {
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
             .ok_or_else(|| bad("statement_cache_size=0: statements with parameters are always prepared, keep at least 1"))?;
-        let client =
-            Client::start(config).map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
+        let client = Client::start(config, callouts.map(|c| c.advisor()))
+            .map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
         let core = Core {
             client: ManuallyDrop::new(Arc::new(client)),
             origin: Origin::here(),

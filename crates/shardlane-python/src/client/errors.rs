@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
-use shardlane_proto::{Attempt, AttemptFailure, RequestError, RequestErrorKind};
+use shardlane_proto::{
+    AdviceError, Attempt, AttemptFailure, ConnectionError, RequestError, RequestErrorKind,
+};
 use shardlane_wire::error::{ErrorBody, ErrorDetail, Failures, RateLimitOp};
 
 /// `shardlane._shared.errors.build(info)`.
@@ -67,7 +69,11 @@ fn describe<'py>(
         RequestErrorKind::Closed => "closed",
         RequestErrorKind::PreparedIdChanged => "prepared_id_changed",
         RequestErrorKind::Unreachable(points) => {
-            info.set_item("unreachable", points.clone())?;
+            let described = PyList::empty(py);
+            for (point, error) in points {
+                described.append(describe_unreached(py, point, error)?)?;
+            }
+            info.set_item("unreachable", described)?;
             "unreachable"
         }
     };
@@ -78,6 +84,22 @@ fn describe<'py>(
         attempts.append(describe_attempt(py, attempt)?)?;
     }
     info.set_item("attempts", attempts)?;
+    Ok(info)
+}
+
+/// A contact point that could not be used, and why.
+fn describe_unreached<'py>(
+    py: Python<'py>,
+    point: &str,
+    error: &ConnectionError,
+) -> PyResult<Bound<'py, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("point", point)?;
+    info.set_item("message", error.to_string())?;
+    info.set_item("is_login", error.is_authentication())?;
+    if let ConnectionError::Advice(AdviceError { cause, .. }) = error {
+        info.set_item("cause", cause)?;
+    }
     Ok(info)
 }
 

@@ -6,12 +6,14 @@
 mod args;
 mod batch;
 mod batcher;
+mod callouts;
 mod cluster;
 mod errors;
 mod fork;
 mod page;
 mod prepared;
 mod request;
+mod security;
 mod session;
 
 use pyo3::prelude::*;
@@ -23,5 +25,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<page::Page>()?;
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<callouts::Callouts>()?;
+    module.add_class::<callouts::Callout>()?;
     fork::watch(module.py())
 }

@@ -28,7 +28,7 @@ pub use config::{
     AllowedAuthenticators, Compression, Config, ContactPoint, Credentials, Login, PoolSize,
     ShardAwareness,
 };
-pub use engine::{AttemptBudget, Effect, Engine};
+pub use engine::{AttemptBudget, Effect, Engine, EngineLoad};
 pub use error::{
     Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,
 };

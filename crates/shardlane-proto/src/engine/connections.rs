@@ -36,7 +36,7 @@ pub(super) struct Entry {
     pooled: bool,
     pub(super) counters: Arc<ShardCounters>,
     pub(super) dirty: bool,
-    timer_at: Instant,
+    pub(super) timer_at: Instant,
     holds_budget: bool,
     /// Asked about the login, and not answered yet.
     pub(super) question: Option<QuestionId>,
@@ -396,8 +396,12 @@ impl<C> Engine<C> {
         for conn in conns {
             let entry = &mut self.connections[conn.0 as usize];
             entry.machine.probe(now);
-            entry.timer_at = entry.machine.next_timeout();
-            self.timers.push(Reverse((entry.timer_at, conn)));
+            let at = entry.machine.next_timeout();
+            // Unless it has been asked already: reports of one failure come in numbers.
+            if at != entry.timer_at {
+                entry.timer_at = at;
+                self.timers.push(Reverse((at, conn)));
+            }
             self.mark_dirty(conn);
         }
     }

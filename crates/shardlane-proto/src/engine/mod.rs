@@ -15,6 +15,7 @@
 
 mod advice;
 mod connections;
+mod load;
 mod requests;
 mod schema;
 mod tablets;
@@ -30,6 +31,7 @@ use slab::Slab;
 
 use self::advice::Asker;
 use self::connections::Entry;
+pub use self::load::EngineLoad;
 use self::schema::SchemaWaiter;
 use crate::advice::{Question, QuestionId};
 use crate::cluster::Coordinator;
@@ -297,6 +299,7 @@ impl<C> Engine<C> {
         if self.pool_timer.is_some_and(|at| at <= now) {
             self.fill = true;
         }
+        self.forget_old_timers();
         self.follow_up(now);
     }
 

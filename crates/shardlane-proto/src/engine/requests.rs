@@ -77,6 +77,12 @@ impl<C> Engine<C> {
         let key = RequestKey::new(index, generation);
         if let Some(timeout) = timeout {
             self.deadlines.push(now, timeout, key);
+            let requests = &self.requests;
+            self.deadlines.forget_finished(requests.len(), |key| {
+                requests
+                    .get(key.index())
+                    .is_some_and(|r| r.generation == key.generation())
+            });
         }
         key
     }

@@ -13,13 +13,34 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     queues: BTreeMap<Duration, VecDeque<(Instant, RequestKey)>>,
+    count: usize,
 }
+
+/// Clearing out finished requests is not worth while for fewer than these, on top of two for each that runs.
+const FINISHED_MAX: usize = 4096;
 
 impl Deadlines {
     pub(crate) fn push(&mut self, now: Instant, timeout: Duration, key: RequestKey) -> Instant {
         let at = now + timeout;
         self.queues.entry(timeout).or_default().push_back((at, key));
+        self.count += 1;
         at
+    }
+
+    /// How many entries there are, finished ones included.
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Behind one slow request the entries of all that were submitted after it pile up until its deadline,
+    /// finished or not: clears them out where they are many more than the `running` ones.
+    pub(crate) fn forget_finished(&mut self, running: usize, is_live: impl Fn(RequestKey) -> bool) {
+        if self.count > 2 * running + FINISHED_MAX {
+            for queue in self.queues.values_mut() {
+                queue.retain(|&(_, key)| is_live(key));
+            }
+            self.count = self.queues.values().map(VecDeque::len).sum();
+        }
     }
 
     /// The next request whose deadline has passed. `is_live` tells whether a request still runs.
@@ -32,8 +53,10 @@ impl Deadlines {
             while let Some(&(at, key)) = queue.front() {
                 if !is_live(key) {
                     queue.pop_front();
+                    self.count -= 1;
                 } else if at <= now {
                     queue.pop_front();
+                    self.count -= 1;
                     return Some(key);
                 } else {
                     break;
@@ -46,9 +69,11 @@ impl Deadlines {
     /// The earliest deadline of a running request. Drops finished entries on its way.
     pub(crate) fn next(&mut self, is_live: impl Fn(RequestKey) -> bool) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
+        let count = &mut self.count;
         self.queues.retain(|_, queue| {
             while queue.front().is_some_and(|&(_, key)| !is_live(key)) {
                 queue.pop_front();
+                *count -= 1;
             }
             if let Some(&(at, _)) = queue.front() {
                 earliest = Some(earliest.map_or(at, |e| e.min(at)));
@@ -103,5 +128,24 @@ mod tests {
             deadlines.queues.is_empty(),
             "an unused timeout leaves nothing behind"
         );
+    }
+    #[test]
+    fn one_slow_request_does_not_hoard_the_finished_ones() {
+        let mut deadlines = Deadlines::default();
+        let slow = RequestKey::for_test(0);
+        let is_live = |key| key == slow;
+        deadlines.push(Instant(0), MS * 10, slow);
+        for number in 1..100_000 {
+            deadlines.push(Instant(0), MS * 10, RequestKey::for_test(number));
+            deadlines.forget_finished(1, is_live);
+            assert!(deadlines.len() <= FINISHED_MAX + 2);
+        }
+        assert_eq!(deadlines.next(is_live), Some(Instant(0) + MS * 10));
+        assert_eq!(
+            deadlines.pop_expired(Instant(0) + MS * 10, is_live),
+            Some(slow)
+        );
+        assert_eq!(deadlines.next(|_| false), None);
+        assert_eq!(deadlines.len(), 0);
     }
 }

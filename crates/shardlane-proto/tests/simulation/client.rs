@@ -23,10 +23,22 @@ pub(crate) const READY_ID: u64 = 1 << 40;
 pub(crate) enum Kind {
     /// Routed by token; the answer echoes the id.
     Execute,
+    /// The same, at a consistency of its own; once acknowledged it must be found.
+    Write(Consistency),
+    /// Looks for an acknowledged write, at the consistency that must find it.
+    Read(u64),
     /// Depends on the connection's keyspace; the answer names it.
     InKeyspace(&'static str),
     Prepare(String),
     Ddl,
+}
+
+/// A write, as it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    pub(crate) keyspace: &'static str,
+    key: [u8; 8],
+    pub(crate) consistency: Consistency,
 }
 
 #[derive(Debug)]
@@ -36,6 +48,7 @@ pub(crate) struct Pending {
     pub(crate) key: RequestKey,
     pub(crate) is_idempotent: bool,
     pub(crate) is_cancelled: bool,
+    written: Option<Written>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +56,8 @@ pub(crate) struct Client {
     next_id: u64,
     pub(crate) pending: BTreeMap<u64, Pending>,
     pub(crate) is_idempotent: BTreeMap<u64, bool>,
+    /// Acknowledged writes.
+    pub(crate) acknowledged: BTreeMap<u64, Written>,
     pub(crate) succeeded: Vec<(u64, Kind)>,
     pub(crate) failed: Vec<(u64, RequestErrorKind)>,
     pub(crate) histories: BTreeMap<u64, Vec<Attempt>>,
@@ -61,8 +76,15 @@ impl Client {
     ) -> (u64, RequestSpec) {
         let id = self.next_id;
         self.next_id += 1;
+        let mut written = None;
         let mut spec = match &kind {
-            Kind::Execute => execute(id, rng),
+            Kind::Execute => write(id, Consistency::One, rng).1,
+            Kind::Write(consistency) => {
+                let (what, spec) = write(id, *consistency, rng);
+                written = Some(what);
+                spec
+            }
+            Kind::Read(id) => read(*id, &self.acknowledged[id]),
             Kind::InKeyspace(keyspace) => RequestSpec {
                 keyspace: Some((*keyspace).into()),
                 ..query(&format!("SELECT {id}"))
@@ -78,6 +100,7 @@ impl Client {
             key: RequestKey::NONE,
             is_idempotent: spec.idempotent,
             is_cancelled: false,
+            written,
         };
         self.is_idempotent.insert(id, pending.is_idempotent);
         self.pending.insert(id, pending);
@@ -103,6 +126,9 @@ impl Client {
         match outcome {
             Ok(answer) => {
                 check_answer(id, &pending.kind, answer.opcode, &answer.body);
+                if let Some(written) = pending.written {
+                    self.acknowledged.insert(id, written);
+                }
                 self.succeeded.push((id, pending.kind));
             }
             Err(error) => {
@@ -120,6 +146,16 @@ impl Client {
                 self.histories.insert(id, error.attempts);
             }
         }
+    }
+
+    /// Forgets what is over.
+    pub(crate) fn forget(&mut self) {
+        self.is_idempotent.clear();
+        self.acknowledged.clear();
+        self.succeeded.clear();
+        self.failed.clear();
+        self.histories.clear();
+        self.unreachable.clear();
     }
 
     pub(crate) fn check_deadlines(&self, now: Instant) {
@@ -140,7 +176,16 @@ fn check_answer(id: u64, kind: &Kind, opcode: Opcode, body: &[u8]) {
         panic!("{opcode} as the answer to request {id}");
     };
     match (kind, result) {
-        (Kind::Execute, ResultBody::Rows(rows)) => {
+        (Kind::Read(written), ResultBody::Rows(rows)) => {
+            assert_eq!(rows.rows_count, 1, "acknowledged write {written} is lost");
+            let cell = rows.cells().next_cell().expect("a cell");
+            assert_eq!(
+                cell,
+                Some(&written.to_be_bytes()[..]),
+                "somebody else's answer"
+            );
+        }
+        (Kind::Execute | Kind::Write(_), ResultBody::Rows(rows)) => {
             let cell = rows.cells().next_cell().expect("a cell");
             assert_eq!(cell, Some(&id.to_be_bytes()[..]), "somebody else's answer");
         }
@@ -165,12 +210,35 @@ fn check_answer(id: u64, kind: &Kind, opcode: Opcode, body: &[u8]) {
     }
 }
 
-fn execute(id: u64, rng: &mut Rng) -> RequestSpec {
-    let keyspace = rng.pick(&["one", "three"]);
-    let text = format!("INSERT {keyspace}");
-    let key = rng.next().to_be_bytes();
+fn write(id: u64, consistency: Consistency, rng: &mut Rng) -> (Written, RequestSpec) {
+    let written = Written {
+        keyspace: rng.pick(&["one", "three"]),
+        key: rng.next().to_be_bytes(),
+        consistency,
+    };
+    let mut spec = execute("INSERT", id, &written, consistency);
+    if rng.chance(20)
+        && let PreparedRefs::One(prepared) = &mut spec.prepared
+    {
+        Arc::make_mut(prepared).keyspace = Some("one".into());
+    }
+    (written, spec)
+}
+
+fn read(id: u64, written: &Written) -> RequestSpec {
+    // Together with that of the write it covers all replicas and one more.
+    let consistency = match written.consistency {
+        Consistency::Quorum => Consistency::Quorum,
+        Consistency::All => Consistency::One,
+        _ => Consistency::All,
+    };
+    execute("SELECT", id, written, consistency)
+}
+
+fn execute(verb: &str, id: u64, written: &Written, consistency: Consistency) -> RequestSpec {
+    let text = format!("{verb} {}", written.keyspace);
     let mut values = Vec::new();
-    for value in [key, id.to_be_bytes()] {
+    for value in [written.key, id.to_be_bytes()] {
         values.extend_from_slice(&8i32.to_be_bytes());
         values.extend_from_slice(&value);
     }
@@ -179,16 +247,16 @@ fn execute(id: u64, rng: &mut Rng) -> RequestSpec {
         result_metadata_id: None,
         params: QueryParams {
             values: BoundValues::positional(2, &values),
-            ..QueryParams::new(Consistency::One)
+            ..QueryParams::new(consistency)
         },
     });
     RequestSpec {
-        token: Some(murmur3_token(&key)),
-        table_keyspace: Some(keyspace.into()),
+        token: Some(murmur3_token(&written.key)),
+        table_keyspace: Some(written.keyspace.into()),
         prepared: PreparedRefs::One(Arc::new(PreparedRef {
             id: text.as_bytes().into(),
             query: text.as_str().into(),
-            keyspace: rng.chance(20).then(|| "one".into()),
+            keyspace: None,
         })),
         ..spec_of(&request)
     }

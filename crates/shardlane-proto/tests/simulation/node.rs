@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use shardlane_proto::Instant;
 use shardlane_routing::HostId;
@@ -50,6 +51,10 @@ pub(crate) struct Node {
     /// While down: SYNs vanish instead of being refused.
     pub(crate) drops_syn: bool,
     pub(crate) silent_until: Instant,
+    /// Until then nothing gets through between it and the client; what was sent arrives late.
+    pub(crate) cut_off_until: Instant,
+    /// On top of the usual latency, both ways.
+    pub(crate) lag: Duration,
     pub(crate) shard_port: ShardPort,
     pub(crate) placement: Placement,
     pub(crate) prepared: BTreeSet<Vec<u8>>,
@@ -76,6 +81,8 @@ impl Node {
             is_alive: true,
             drops_syn: false,
             silent_until: Instant(0),
+            cut_off_until: Instant(0),
+            lag: Duration::ZERO,
             shard_port: ShardPort::Open,
             placement: Placement::LeastLoaded,
             prepared: BTreeSet::new(),

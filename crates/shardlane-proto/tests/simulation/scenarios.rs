@@ -652,7 +652,7 @@ fn another_connection_of_the_same_node_takes_over() {
     let mut world = world(1, 4, |_, _| {});
     become_ready(&mut world);
     execute(&mut world, 20);
-    let ids: Vec<u64> = (0..40)
+    let ids: Vec<u64> = (0..200)
         .map(|_| world.submit_for(Kind::Execute, SECOND * 5))
         .collect();
     world.run_for(MS * 5);

@@ -1,11 +1,9 @@
-//! What the simulated nodes do with requests, and the mischief that befalls them.
+//! What the simulated nodes do with requests.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use shardlane_proto::ConnectionError;
 use shardlane_routing::{Sharder, murmur3_token};
-use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
 use shardlane_wire::request::Execute;
 use shardlane_wire::{
     Consistency, ErrorBody, ErrorDetail, Event, Opcode, Prepared, Request, Response,
@@ -13,7 +11,7 @@ use shardlane_wire::{
     Value, Version,
 };
 
-use crate::node::{self, IGNORE_MSB, Node, ShardPort};
+use crate::node::{self, IGNORE_MSB, Node};
 use crate::socket::Arrived;
 use crate::world::{Happening, MS, World};
 
@@ -59,7 +57,7 @@ impl World {
                     && self.rng.chance(50)
                 {
                     // Executed, and then something went wrong.
-                    self.execute(socket, execute, true);
+                    self.execute(socket, execute, None);
                     self.refuse(socket, request.stream, ErrorDetail::ServerError);
                     return;
                 }
@@ -136,7 +134,13 @@ impl World {
                 self.answer_badly(socket, request.stream);
                 return;
             }
-            Request::Execute(execute) => self.execute(socket, &execute, false),
+            Request::Execute(execute) => {
+                match self.execute(socket, &execute, Some(request.stream)) {
+                    Some(reply) => reply,
+                    // Replicas are asked first.
+                    None => return,
+                }
+            }
             other => panic!("nobody sends {other:?}"),
         };
         let mut frame = Vec::new();
@@ -146,14 +150,8 @@ impl World {
                 .encode_frame(Version::V4, request.stream, &envelope, &mut frame)
                 .expect("short"),
             Reply::Rows(body) => {
-                let mut header = shardlane_wire::FrameHeader::response(
-                    Version::V4,
-                    request.stream,
-                    Opcode::Result,
-                );
-                header.length = body.len() as u32;
-                frame.extend_from_slice(&header.encode());
-                frame.extend_from_slice(&body);
+                self.answer_rows(socket, request.stream, &body);
+                return;
             }
         }
         self.answer(socket, request.stream, &frame, ends_handshake);
@@ -200,14 +198,21 @@ impl World {
         }
     }
 
-    fn execute<'a>(&mut self, socket: u64, execute: &Execute<'_>, is_certain: bool) -> Reply<'a> {
+    /// Executes, and answers on `stream`: `None` there means that somebody else answers, `None` as the
+    /// result that the answer comes later.
+    fn execute<'a>(
+        &mut self,
+        socket: u64,
+        execute: &Execute<'_>,
+        stream: Option<i16>,
+    ) -> Option<Reply<'a>> {
         let entry = &self.sockets[&socket];
         let (index, shard) = (entry.node, entry.shard);
-        if !is_certain && !self.nodes[index].prepared.contains(execute.id) {
+        if stream.is_some() && !self.nodes[index].prepared.contains(execute.id) {
             let detail = ErrorDetail::Unprepared {
                 id: execute.id.into(),
             };
-            return Reply::Message(Response::Error(ErrorBody::new("forgotten", detail)));
+            return Some(error("forgotten", detail));
         }
         let values: Vec<&[u8]> = execute
             .params
@@ -219,9 +224,8 @@ impl World {
             })
             .collect();
         let id = u64::from_be_bytes(values[1].try_into().expect("an id"));
-        *self.executions.entry(id).or_default() += 1;
         let token = murmur3_token(values[0]);
-        let factor = if execute.id == b"INSERT one" { 1 } else { 3 };
+        let factor = if execute.id.ends_with(b"one") { 1 } else { 3 };
         let is_replica = node::replicas(&self.nodes, token.0, factor).contains(&index);
         let owner = std::num::NonZeroU16::new(self.nodes[index].shards)
             .map_or(0, |shards| Sharder::new(shards, IGNORE_MSB).shard_of(token));
@@ -230,10 +234,40 @@ impl World {
         } else {
             self.wrong_shard += 1;
         }
-        Reply::Rows(node::rows(&["id"], &[vec![values[1].to_vec()]]))
+        let place = (token.0, factor);
+        let consistency = execute.params.consistency;
+        if execute.id.starts_with(b"SELECT") {
+            return Some(match self.read(index, id, place, consistency) {
+                Ok(true) => Reply::Rows(node::rows(&["id"], &[vec![values[1].to_vec()]])),
+                Ok(false) => Reply::Rows(node::rows(&["id"], &[])),
+                Err(detail) => error("too few replicas", detail),
+            });
+        }
+        if self.replicates {
+            let asker = stream.map(|stream| (socket, stream));
+            if let Err(detail) = self.begin_write(index, asker, id, place, consistency) {
+                return Some(error("too few replicas", detail));
+            }
+            *self.executions.entry(id).or_default() += 1;
+            return None;
+        }
+        *self.executions.entry(id).or_default() += 1;
+        Some(Reply::Rows(node::rows(
+            &["id"],
+            &[vec![values[1].to_vec()]],
+        )))
     }
 
-    fn refuse(&mut self, socket: u64, stream: i16, detail: ErrorDetail) {
+    /// A RESULT with rows, perhaps a while after the request.
+    pub(crate) fn answer_rows(&mut self, socket: u64, stream: i16, body: &[u8]) {
+        let mut header = shardlane_wire::FrameHeader::response(Version::V4, stream, Opcode::Result);
+        header.length = body.len() as u32;
+        let mut frame = header.encode().to_vec();
+        frame.extend_from_slice(body);
+        self.answer(socket, stream, &frame, false);
+    }
+
+    pub(crate) fn refuse(&mut self, socket: u64, stream: i16, detail: ErrorDetail) {
         let mut frame = Vec::new();
         Response::Error(ErrorBody::new("by chance", detail))
             .encode_frame(
@@ -247,10 +281,16 @@ impl World {
     }
 
     fn answer(&mut self, socket: u64, stream: i16, frame: &[u8], ends_handshake: bool) {
-        self.sockets
-            .get_mut(&socket)
-            .expect("open")
-            .answered(stream);
+        let Some(entry) = self.sockets.get_mut(&socket).filter(|s| s.server_open) else {
+            return;
+        };
+        entry.answered(stream);
+        if !ends_handshake && self.rng.chance(self.unkindness.truncate) {
+            let count = self.rng.below(frame.len());
+            self.say(socket, &frame[..count], false);
+            self.cut(socket, ConnectionError::ClosedByServer);
+            return;
+        }
         self.say(socket, frame, ends_handshake);
         if ends_handshake && self.nodes[self.sockets[&socket].node].closes_at_once {
             self.cut(socket, ConnectionError::ClosedByServer);
@@ -284,135 +324,6 @@ impl World {
         }
     }
 
-    /// All nodes tell of something, each in its own time.
-    fn gossip(&mut self, event: &Event) {
-        for node in 0..self.nodes.len() {
-            let delay = MS * self.rng.below(300) as u32;
-            let event = event.clone();
-            self.after(delay, Happening::EventArises { node, event });
-        }
-    }
-
-    pub(crate) fn kill(&mut self, index: usize, is_abrupt: bool) {
-        self.nodes[index].is_alive = false;
-        self.nodes[index].drops_syn = is_abrupt;
-        for socket in self.sockets_of(index) {
-            if is_abrupt {
-                // No FIN, no RST: the machine is gone.
-                self.sockets.get_mut(&socket).expect("listed").server_open = false;
-            } else {
-                self.cut(socket, ConnectionError::ClosedByServer);
-            }
-        }
-        self.gossip(&status(StatusChangeKind::Down, self.nodes[index].address));
-    }
-
-    pub(crate) fn restart(&mut self, index: usize) {
-        let newest = self.nodes.iter().map(|n| n.schema_version).max();
-        let node = &mut self.nodes[index];
-        node.is_alive = true;
-        node.is_member = true;
-        node.prepared.clear();
-        node.schema_version = newest.unwrap_or(1);
-        let address = node.address;
-        self.gossip(&topology(TopologyChangeKind::New, address));
-        self.gossip(&status(StatusChangeKind::Up, address));
-    }
-
-    pub(crate) fn remove(&mut self, index: usize) {
-        self.kill(index, false);
-        self.nodes[index].is_member = false;
-        self.gossip(&topology(
-            TopologyChangeKind::Removed,
-            self.nodes[index].address,
-        ));
-    }
-
-    fn sockets_of(&self, node: usize) -> Vec<u64> {
-        let open = |s: &crate::socket::Socket| s.node == node && s.server_open;
-        self.sockets
-            .iter()
-            .filter(|(_, s)| open(s))
-            .map(|(&id, _)| id)
-            .collect()
-    }
-
-    /// Something bad happens.
-    pub(crate) fn do_mischief(&mut self) {
-        let index = self.rng.below(self.nodes.len());
-        let open: Vec<u64> = self
-            .by_conn
-            .values()
-            .copied()
-            .filter(|s| self.sockets[s].is_open())
-            .collect();
-        let victim = if open.is_empty() {
-            None
-        } else {
-            Some(self.rng.pick(&open))
-        };
-        let members = self.nodes.iter().filter(|n| n.is_member).count();
-        match (self.rng.below(12), victim) {
-            (0 | 1, _) if self.nodes[index].is_reachable() => {
-                let is_abrupt = self.rng.chance(50);
-                self.kill(index, is_abrupt);
-            }
-            (0..=3, _) if !self.nodes[index].is_reachable() => self.restart(index),
-            (4, _) => {
-                let silence = MS * self.rng.below(6000) as u32;
-                self.nodes[index].silent_until = self.now + silence;
-            }
-            (5, _) => {
-                self.nodes[index].shard_port = self.rng.pick(&[
-                    ShardPort::Open,
-                    ShardPort::Refused,
-                    ShardPort::Dropped,
-                    ShardPort::Nat,
-                    ShardPort::NotAdvertised,
-                ]);
-            }
-            (6, Some(socket)) => self.cut(socket, ConnectionError::Io("reset".to_owned())),
-            (7, Some(socket)) => self.sockets.get_mut(&socket).expect("open").is_mute = true,
-            (8, Some(socket)) => {
-                // Garbage, or the first half of a frame and then nothing more.
-                let garbage: Vec<u8> = match self.rng.below(4) {
-                    0 => (0..30).map(|_| self.rng.next() as u8).collect(),
-                    1 => vec![0x84, 0, 0x7F, 0xFF, 8, 0, 0, 0, 0],
-                    2 => vec![0x84, 0, 0, 0, 8, 0x7F, 0xFF, 0xFF, 0xFF],
-                    _ => vec![0x84, 0, 0, 0, 8, 0, 0],
-                };
-                self.say(socket, &garbage, false);
-                self.cut(socket, ConnectionError::ClosedByServer);
-            }
-            (9, _) => self.nodes[index].prepared.clear(),
-            (10, _) if members > 1 && self.nodes[index].is_member => self.remove(index),
-            (_, _) => {
-                let kind = self
-                    .rng
-                    .pick(&[StatusChangeKind::Up, StatusChangeKind::Down]);
-                self.gossip(&status(kind, self.nodes[index].address));
-            }
-        }
-    }
-
-    /// All faults end.
-    pub(crate) fn mend(&mut self) {
-        self.unkindness = crate::world::Unkindness::default();
-        for index in 0..self.nodes.len() {
-            self.nodes[index].shard_port = ShardPort::Open;
-            self.nodes[index].silent_until = self.now;
-            if !self.nodes[index].is_reachable() {
-                self.restart(index);
-            }
-        }
-        for socket in self.sockets.values_mut() {
-            if socket.is_mute {
-                // What was swallowed is gone: such a connection never recovers.
-                socket.server_open = false;
-            }
-        }
-    }
-
     /// Whether all pools have all they should have, by the client's and by the servers' count.
     pub(crate) fn is_covered(&self, per_shard: usize) -> bool {
         let views = self.engine.pool_views(self.now);
@@ -434,12 +345,8 @@ impl World {
     }
 }
 
-const fn status(change: StatusChangeKind, address: SocketAddr) -> Event {
-    Event::StatusChange { change, address }
-}
-
-const fn topology(change: TopologyChangeKind, address: SocketAddr) -> Event {
-    Event::TopologyChange { change, address }
+fn error<'a>(message: &'a str, detail: ErrorDetail) -> Reply<'a> {
+    Reply::Message(Response::Error(ErrorBody::new(message, detail)))
 }
 
 /// How long the client may take to mend its pools after the last fault: the block of the shard-aware port

@@ -34,6 +34,16 @@ pub(crate) struct Socket {
     pub(crate) to_server_at: Instant,
     parser: FrameParser,
     busy_streams: BTreeSet<i16>,
+    tap: Tap,
+}
+
+/// Looks at what the client writes and reads: a stream is taken until its answer has come in.
+#[derive(Debug)]
+struct Tap {
+    requests: FrameParser,
+    /// `None` once the server has said something that is no frame.
+    responses: Option<FrameParser>,
+    awaited: BTreeSet<i16>,
 }
 
 impl Socket {
@@ -54,6 +64,35 @@ impl Socket {
             to_server_at: Instant(0),
             parser: FrameParser::new(Direction::Request),
             busy_streams: BTreeSet::new(),
+            tap: Tap {
+                requests: FrameParser::new(Direction::Request),
+                responses: Some(FrameParser::new(Direction::Response)),
+                awaited: BTreeSet::new(),
+            },
+        }
+    }
+
+    /// The client has written so much.
+    pub(crate) fn client_wrote(&mut self, mut bytes: &[u8]) {
+        while let Some(frame) = self.tap.requests.push(&mut bytes).expect("a sound frame") {
+            let stream = frame.header.stream;
+            assert!(
+                self.tap.awaited.insert(stream) || self.tap.responses.is_none(),
+                "stream {stream} was reused before its answer came in"
+            );
+        }
+    }
+
+    /// The client is about to read so much.
+    pub(crate) fn client_reads(&mut self, mut bytes: &[u8]) {
+        while let Some(parser) = &mut self.tap.responses {
+            match parser.push(&mut bytes) {
+                Ok(Some(frame)) => {
+                    self.tap.awaited.remove(&frame.header.stream);
+                }
+                Ok(None) => return,
+                Err(_) => self.tap.responses = None,
+            }
         }
     }
 

@@ -80,7 +80,9 @@ fn run(seed: u64) {
         error: world.rng.pick(&[0, 10]),
         no_answer: world.rng.pick(&[0, 3]),
         cancel: 10,
+        truncate: world.rng.pick(&[0, 0, 2]),
     };
+    world.replicates = true;
     world.engine.when_ready(READY_ID);
     if world.rng.chance(50) {
         assert!(
@@ -121,6 +123,8 @@ fn run(seed: u64) {
         world.client.pending
     );
 
+    read_all_back(&mut world);
+
     // Peace: every request succeeds, on the right node and shard.
     let (connects, wrong, failed) = (world.connects, world.wrong_shard, world.client.failed.len());
     for _ in 0..100 {
@@ -144,7 +148,7 @@ fn run(seed: u64) {
     for (id, kind) in &world.client.succeeded {
         let count = world.executions.get(id).copied().unwrap_or(0);
         assert!(
-            count > 0 || *kind != Kind::Execute,
+            count > 0 || !matches!(kind, Kind::Execute | Kind::Write(_)),
             "{id} was acknowledged, never executed"
         );
     }
@@ -153,6 +157,18 @@ fn run(seed: u64) {
             count == 1 || world.client.is_idempotent[id],
             "{id} executed {count} times"
         );
+    }
+}
+
+/// Every acknowledged write is found: what is lost fails where the answer is checked.
+fn read_all_back(world: &mut World) {
+    let all: Vec<u64> = world.client.acknowledged.keys().copied().collect();
+    for id in all {
+        let read = world.submit_for(Kind::Read(id), MS * 3000);
+        let is_over = |w: &mut World| !w.client.pending.contains_key(&read);
+        assert!(world.run_until(Duration::from_secs(4), is_over));
+        let last = world.client.succeeded.last().map(|(id, _)| *id);
+        assert_eq!(last, Some(read), "{:?}", world.client.failed.last());
     }
 }
 
@@ -189,23 +205,37 @@ fn close(world: &mut World, seed: u64) {
     assert_eq!(world.engine.next_timeout(), None, "nothing left to do");
 }
 
-/// Runs `count` seeds from `first` on, or the one that the environment names.
-fn run_seeds(first: u64, share: u64) {
-    let number = |name| setting(name).and_then(|value| value.parse::<u64>().ok());
+/// Tells how to repeat a run that fails.
+pub(crate) struct Tell(pub(crate) u64, pub(crate) &'static str);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "once more: SHARDLANE_SIM_SEED={} cargo test -p shardlane-proto --test simulation {}",
+                self.0, self.1
+            );
+        }
+    }
+}
+
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let value = setting(name)?;
+    let number = value.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name}={value}: a number is wanted")))
+}
+
+/// Runs this share of all seeds, or the one that the environment names.
+fn run_seeds(share: u64, shares: u64) {
     if let Some(seed) = number("SHARDLANE_SIM_SEED") {
+        let _tell = Tell(seed, "storms");
         return run(seed);
     }
-    let count = number("SHARDLANE_SIM_SEEDS").unwrap_or(300) / share;
-    for seed in first * count..(first + 1) * count {
-        struct Tell(u64);
-        impl Drop for Tell {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    eprintln!("failed with SHARDLANE_SIM_SEED={}", self.0);
-                }
-            }
-        }
-        let _tell = Tell(seed);
+    let count = number("SHARDLANE_SIM_SEEDS")
+        .unwrap_or(1000)
+        .div_ceil(shares);
+    for seed in share * count..(share + 1) * count {
+        let _tell = Tell(seed, "storms");
         run(seed);
     }
 }

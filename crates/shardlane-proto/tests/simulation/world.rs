@@ -1,23 +1,29 @@
 //! A seeded world in virtual time: one engine, its shell, a network, and some nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
     AttemptBudget, Config, ConnId, ConnectFailure, ConnectionError, Effect, Engine, Instant,
-    RequestKey,
+    PoolSize, RequestKey,
 };
 
+use shardlane_wire::Consistency;
+
 use crate::client::{Client, Kind};
-use crate::node::{Node, Placement, SHARD_AWARE_PORT, ShardPort};
+use crate::node::{Node, PORT, Placement, SHARD_AWARE_PORT, ShardPort};
 use crate::rng::Rng;
 use crate::socket::{Arrived, Socket};
+use crate::store::{self, Store};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 /// Timeouts in a row, without time passing or anything else happening, before it is a busy loop.
 const TIMEOUTS_IN_A_ROW_MAX: u32 = 3;
+
+/// The index of no node.
+const NOBODY: usize = usize::MAX;
 
 /// What the environment says about how to run these tests.
 #[allow(
@@ -72,6 +78,17 @@ pub(crate) enum Happening {
         node: usize,
         event: shardlane_wire::Event,
     },
+    Replicate {
+        write: u64,
+        node: usize,
+    },
+    Replicated {
+        write: u64,
+        node: usize,
+    },
+    WriteExpires {
+        write: u64,
+    },
     Traffic {
         until: Instant,
         gap: Duration,
@@ -92,6 +109,8 @@ pub(crate) struct Unkindness {
     pub(crate) no_answer: usize,
     /// Per cent of requests that the application cancels.
     pub(crate) cancel: usize,
+    /// Per cent of answers of which only a part arrives, before the connection is closed.
+    pub(crate) truncate: usize,
 }
 
 pub(crate) struct World {
@@ -105,6 +124,14 @@ pub(crate) struct World {
     pub(crate) by_conn: BTreeMap<ConnId, u64>,
     pub(crate) client: Client,
     pub(crate) unkindness: Unkindness,
+    /// Writes go to replicas, and wait for them; otherwise every node acknowledges alone.
+    pub(crate) replicates: bool,
+    pub(crate) store: Store,
+    /// The nodes of one part of a divided cluster, and until when it is divided.
+    pub(crate) split: BTreeSet<usize>,
+    pub(crate) split_until: Instant,
+    /// Where nodes once were: nobody listens there.
+    pub(crate) old_addresses: BTreeSet<IpAddr>,
     pub(crate) executions: BTreeMap<u64, u32>,
     /// Schema versions by the DDL request that made them.
     pub(crate) made_versions: BTreeMap<u64, u64>,
@@ -123,6 +150,7 @@ pub(crate) struct World {
     next_socket: u64,
     partly_written: BTreeSet<u64>,
     timeouts_in_a_row: u32,
+    steps: u64,
     is_traced: bool,
 }
 
@@ -140,6 +168,11 @@ impl World {
             by_conn: BTreeMap::new(),
             client: Client::default(),
             unkindness: Unkindness::default(),
+            replicates: false,
+            store: Store::default(),
+            split: BTreeSet::new(),
+            split_until: Instant(0),
+            old_addresses: BTreeSet::new(),
             executions: BTreeMap::new(),
             made_versions: BTreeMap::new(),
             expects_agreement: false,
@@ -155,6 +188,7 @@ impl World {
             next_socket: 0,
             partly_written: BTreeSet::new(),
             timeouts_in_a_row: 0,
+            steps: 0,
             is_traced: setting("SHARDLANE_SIM_TRACE").is_some(),
         }
     }
@@ -223,6 +257,10 @@ impl World {
             self.turn();
         }
         self.client.check_deadlines(self.now);
+        self.steps += 1;
+        if self.steps.is_multiple_of(64) {
+            self.check_load();
+        }
         true
     }
 
@@ -248,6 +286,7 @@ impl World {
                         return;
                     }
                     entry.is_attempt &= !ends_handshake;
+                    entry.client_reads(&bytes);
                     self.engine.handle_bytes(self.now, conn, &bytes);
                 }
             }
@@ -281,6 +320,9 @@ impl World {
                 *at = (*at).max(version);
             }
             Happening::EventArises { node, event } => self.send_event(node, &event),
+            Happening::Replicate { write, node } => self.replicate(write, node),
+            Happening::Replicated { write, node } => self.replicated(write, node),
+            Happening::WriteExpires { write } => self.write_expires(write),
             Happening::Traffic { until, gap } => {
                 if self.now < until {
                     self.submit_something();
@@ -323,8 +365,9 @@ impl World {
                     entry.client_open = false;
                     entry.is_attempt = false;
                     self.partly_written.remove(&socket);
-                    let delay = self.latency();
-                    self.after(delay, Happening::ClosedAtServer { socket });
+                    let node = entry.node;
+                    let at = self.arrival(node);
+                    self.at(at, Happening::ClosedAtServer { socket });
                 }
                 Effect::Resolve { host, port } => {
                     let delay = self.latency();
@@ -360,6 +403,7 @@ impl World {
                 );
             }
             self.client.complete(self.now, id, outcome);
+            self.check_is_held(id);
         }
         did_something
     }
@@ -380,10 +424,15 @@ impl World {
             .nodes
             .iter()
             .position(|n| n.address.ip() == address.ip());
-        let index = index.unwrap_or_else(|| panic!("nobody is at {address}"));
+        assert!(
+            index.is_some() || self.old_addresses.contains(&address.ip()),
+            "nobody was ever at {address}"
+        );
         let is_aimed = address.port() == SHARD_AWARE_PORT;
-        assert!(is_aimed || address.port() == self.nodes[index].address.port());
+        assert!(is_aimed || address.port() == PORT);
         assert_eq!(is_aimed, source_port.is_some());
+        // Who has moved away is nobody's node.
+        let index = index.unwrap_or(NOBODY);
         let local_port = source_port.unwrap_or(30_000 + self.next_socket as u16 % 10_000);
         let socket = self.next_socket;
         self.next_socket += 1;
@@ -397,12 +446,17 @@ impl World {
         self.by_conn.insert(conn, socket);
         if !is_retry {
             self.connects += 1;
-            self.nodes[index].connects += 1;
+            if let Some(node) = self.nodes.get_mut(index) {
+                node.connects += 1;
+            }
         }
-        self.check_attempts(index);
-        let delay = self.latency();
-        let node = &self.nodes[index];
         let fail = |why: &str| ConnectFailure::Failed(why.to_owned());
+        let at = self.arrival(index);
+        let Some(node) = self.nodes.get(index) else {
+            let failure = fail("connection refused");
+            self.at(at, Happening::ConnectFailed { socket, failure });
+            return;
+        };
         let failure = if is_taken {
             Some(ConnectFailure::PortUnavailable("address in use".to_owned()))
         } else if !node.is_reachable() {
@@ -414,13 +468,15 @@ impl World {
                 }
                 ShardPort::Dropped if is_aimed => None,
                 _ => {
-                    self.after(delay, Happening::Connected { socket });
+                    self.check_attempts(index);
+                    self.at(at, Happening::Connected { socket });
                     return;
                 }
             }
         };
+        self.check_attempts(index);
         if let Some(failure) = failure {
-            self.after(delay, Happening::ConnectFailed { socket, failure });
+            self.at(at, Happening::ConnectFailed { socket, failure });
         }
     }
 
@@ -473,10 +529,12 @@ impl World {
             self.after(MS, Happening::Writable { socket });
         }
         self.engine.handle_written(conn, count);
-        let mut at = self.sockets[&socket]
-            .to_server_at
-            .max(self.now + self.latency());
-        for bytes in self.split(&unsent[..count]) {
+        let node = self.sockets[&socket].node;
+        let arrival = self.arrival(node);
+        let entry = self.sockets.get_mut(&socket).expect("open");
+        entry.client_wrote(&unsent[..count]);
+        let mut at = entry.to_server_at.max(arrival);
+        for bytes in self.split_bytes(&unsent[..count]) {
             self.at(at, Happening::ToServer { socket, bytes });
             at = at + MS / 10;
         }
@@ -485,13 +543,14 @@ impl World {
 
     /// The server says something.
     pub(crate) fn say(&mut self, socket: u64, bytes: &[u8], ends_handshake: bool) {
-        let latency = self.latency();
-        let mut pieces = self.split(bytes);
-        let last = pieces.pop();
-        let Some(entry) = self.sockets.get_mut(&socket) else {
+        let Some(node) = self.sockets.get(&socket).map(|entry| entry.node) else {
             return;
         };
-        let mut at = entry.to_client_at.max(self.now + latency);
+        let arrival = self.arrival(node);
+        let mut pieces = self.split_bytes(bytes);
+        let last = pieces.pop();
+        let entry = self.sockets.get_mut(&socket).expect("looked at");
+        let mut at = entry.to_client_at.max(arrival);
         entry.to_client_at = at + MS / 10 * (pieces.len() as u32 + 1);
         for bytes in pieces {
             self.at(
@@ -546,7 +605,13 @@ impl World {
     }
 
     fn submit_something(&mut self) {
+        let levels = [Consistency::One, Consistency::Quorum, Consistency::All];
+        let acknowledged: Vec<u64> = self.client.acknowledged.keys().copied().collect();
         let kind = match self.rng.below(100) {
+            0..20 if self.replicates && !acknowledged.is_empty() => {
+                Kind::Read(self.rng.pick(&acknowledged))
+            }
+            0..50 if self.replicates => Kind::Write(self.rng.pick(&levels)),
             0..60 => Kind::Execute,
             60..85 => Kind::InKeyspace(self.rng.pick(&["one", "three"])),
             85..97 => Kind::Prepare(format!("INSERT {}", self.rng.pick(&["one", "three"]))),
@@ -576,6 +641,56 @@ impl World {
         self.engine.cancel(self.now, key);
     }
 
+    /// Nothing in the engine grows beyond its bounds.
+    pub(crate) fn check_load(&self) {
+        let load = self.engine.load();
+        let per_node = |node: &Node| {
+            // Pool and excess; while shards change the old ones are still there.
+            let shards = usize::from(node.shards.max(6));
+            let pool = match self.config.pool_size {
+                PoolSize::PerShard(count) => usize::from(count) * shards,
+                PoolSize::PerHost(count) => usize::from(count),
+            };
+            pool + shards * self.config.excess_per_shard_max + 1 + self.config.attempts_per_node_max
+        };
+        let connections: usize = self.nodes.iter().map(per_node).sum();
+        assert!(load.connections <= connections + 1, "{load:?}");
+        let in_flight = load.connections * self.config.in_flight_per_connection_max;
+        assert!(load.streams <= in_flight, "{load:?}");
+        // What is prepared elsewhere goes to each node, and statements here are few.
+        let requests = self.client.pending.len() + 64 * self.nodes.len();
+        assert!(load.requests <= requests, "{load:?} for {requests}");
+        assert!(load.prepares <= self.client.pending.len() + 64, "{load:?}");
+        assert!(load.deadlines <= 2 * load.requests + 4097, "{load:?}");
+        assert!(load.timers <= 4 * load.connections + 512, "{load:?}");
+        assert!(load.unsent_bytes <= 1 << 20, "{load:?}");
+        assert_eq!(load.unfetched, 0, "{load:?}");
+    }
+
+    /// Forgets what is over, so that long runs do not grow; all requests have ended.
+    pub(crate) fn forget(&mut self) {
+        assert!(self.client.pending.is_empty());
+        self.sockets.retain(|_, s| s.client_open);
+        self.store.forget();
+        self.executions.clear();
+        self.made_versions.clear();
+        self.client.forget();
+    }
+
+    /// A write that has just been acknowledged is where its consistency wants it.
+    fn check_is_held(&self, id: u64) {
+        if let Some(written) = self.client.acknowledged.get(&id) {
+            let factor = if written.keyspace == "one" { 1 } else { 3 };
+            let members = self.nodes.iter().filter(|n| n.is_member).count();
+            let needed = store::needed(written.consistency, members.min(factor));
+            let held = self.store.held.get(&id).map_or(0, BTreeSet::len);
+            assert!(
+                held >= needed,
+                "{id} was acknowledged, and {held} of {needed} nodes hold it"
+            );
+        }
+    }
+
     fn check_attempts(&mut self, node: usize) {
         let sockets = self.by_conn.values().map(|s| &self.sockets[s]);
         let attempts: Vec<usize> = sockets
@@ -601,11 +716,20 @@ impl World {
         self.sockets.values().filter(of_shard).count()
     }
 
+    /// When something sent now between the client and a node arrives at the other side.
+    fn arrival(&mut self, node: usize) -> Instant {
+        let at = self.now + self.latency();
+        match self.nodes.get(node) {
+            Some(node) => at.max(node.cut_off_until) + node.lag,
+            None => at,
+        }
+    }
+
     pub(crate) fn latency(&mut self) -> Duration {
         MS / 10 * (1 + self.rng.below(30) as u32)
     }
 
-    fn split(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn split_bytes(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -212,6 +212,7 @@ class Cluster:
         reconnect_delay_min: float = 0.05,
         reconnect_delay_max: float = 10.0,
         pool_wait: float = 2.0,
+        schema_events: bool = True,
         schema_agreement_timeout: float = 10.0,
         in_flight_per_connection_max: int | None = None,
         application_name: str | None = None,
@@ -237,7 +238,13 @@ class Cluster:
     def nodes(self) -> list[dict[str, Any]]:
         """host_id, address, port, datacenter, rack, release_version of each node."""
     def keyspaces(self) -> dict[str, dict[str, Any]]:
-        """By name: replication (dict of str), partition_keys (dict of table to list of columns)."""
+        """By name: version, replication (dict of str), partition_keys.
+
+        The version grows with every change in the keyspace that is heard of. Partition keys, a dict
+        of table to list of columns, are known only in protocol v3.
+        """
+    def schema_agreement(self, timeout: float) -> Request[None]:
+        """Ends when all nodes that are up report one schema version, or with RequestTimeout."""
     def pools(self) -> list[dict[str, Any]]:
         """Per node and shard what the pool holds.
 

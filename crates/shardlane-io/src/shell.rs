@@ -337,7 +337,7 @@ impl Shell {
         }
     }
 
-    fn publish(&self, now: Instant) {
+    fn publish(&mut self, now: Instant) {
         *self
             .shared
             .cluster

@@ -155,6 +155,9 @@ pub struct Config {
     /// How long `connect` waits for pools to cover all shards once the topology is known;
     /// after that they go on filling in the background.
     pub pool_wait: Duration,
+    /// Whether to follow schema changes. Without it keyspaces are read when a control connection is made, and
+    /// after this client's own DDL.
+    pub schema_events: bool,
     /// How long to wait for all nodes to report one schema version after DDL.
     pub schema_agreement_timeout: Duration,
     /// Simultaneous connection attempts to one node: a restart of many clients is no storm.
@@ -201,6 +204,7 @@ impl Config {
             reconnect_delay_max: Duration::from_secs(10),
             shard_aware_block: Duration::from_secs(300),
             pool_wait: Duration::from_secs(2),
+            schema_events: true,
             schema_agreement_timeout: Duration::from_secs(10),
             attempts_per_node_max: 8,
             in_flight_per_connection_max: 32768,

@@ -8,24 +8,31 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shardlane_wire::event::{SchemaChange, SchemaChangeKind, StatusChangeKind};
-use shardlane_wire::request::Register;
-use shardlane_wire::{Dialect, Event, EventKind, Opcode, Request, Response, SchemaTarget};
+use shardlane_wire::event::StatusChangeKind;
+use shardlane_wire::request::{Query as WireQuery, Register};
+use shardlane_wire::{
+    Consistency, Dialect, ErrorDetail, Event, EventKind, Opcode, QueryParams, Request, Response,
+    ResultBody, SchemaChange, SchemaChangeKind, SchemaTarget,
+};
 
-use super::topology::{QUERIES, Snapshot};
+use super::refresh::{Abilities, Query, Refresh, Scope};
+use super::topology::Update;
 use crate::config::{Config, ContactPoint};
-use crate::connection::plain_query;
 use crate::error::ConnectionError;
 use crate::ids::ConnId;
 use crate::pool::Backoff;
 use crate::rng::Rng;
 use crate::time::Instant;
 
-/// Token of REGISTER; smaller ones are indices of [`QUERIES`].
-const REGISTER: u64 = 100;
+/// Token of REGISTER; others are indices of a refresh's queries.
+const REGISTER: u64 = u64::MAX;
 /// Servers send events in bursts (DOWN, UP, DOWN for one restart; one per table of a DDL script): wait so
 /// long for the rest before reading the system tables again.
 const EVENT_QUIET: Duration = Duration::from_millis(100);
+/// Rows per page of a refresh: a large schema must not hold up the server, or make a frame too large.
+const PAGE_ROWS: i32 = 5000;
+/// Pages of one refresh: some fifty million rows. A server that goes on for ever is broken.
+const PAGES_MAX: u32 = 10_000;
 
 /// What the control machine wants done.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,9 +61,13 @@ pub(crate) enum ControlRequest {
 pub(crate) enum ControlEvent {
     /// The refresh of this generation is complete.
     Refreshed {
-        snapshot: Box<Snapshot>,
+        update: Box<Update>,
         generation: u64,
     },
+    /// Something in this keyspace has changed.
+    SchemaChanged(SchemaChange),
+    /// Changes may have been missed: nobody listened for a while.
+    SchemaUnknown,
     /// Every contact point and every known node failed: which, and why.
     Unreachable(Vec<(String, ConnectionError)>),
     /// What was known of the places of a table's partitions, or of all of a keyspace's tables, is void.
@@ -84,17 +95,11 @@ enum State {
     Up {
         address: SocketAddr,
         conn: ConnId,
+        dialect: Dialect,
+        abilities: Abilities,
         /// A refresh has come over it: the node is of use.
         proven: bool,
     },
-}
-
-#[derive(Debug)]
-struct Refresh {
-    snapshot: Snapshot,
-    /// Queries not answered yet, one bit each.
-    outstanding: u8,
-    deadline: Instant,
 }
 
 #[derive(Debug)]
@@ -112,8 +117,12 @@ pub(crate) struct Control {
     lost: Option<SocketAddr>,
     errors: Vec<(String, ConnectionError)>,
     backoff: Backoff,
+    /// Whether schema changes are listened to.
+    schema_events: bool,
     refresh: Option<Refresh>,
     refresh_at: Option<Instant>,
+    /// What the next refresh is to read.
+    pending: Scope,
     /// Counts refreshes begun, so that a waiter can tell those that began after it.
     generation: u64,
     requests: VecDeque<ControlRequest>,
@@ -134,8 +143,10 @@ impl Control {
             lost: None,
             errors: Vec::new(),
             backoff: Backoff::new(config.reconnect_delay_min, config.reconnect_delay_max),
+            schema_events: config.schema_events,
             refresh: None,
             refresh_at: None,
+            pending: Scope::default(),
             generation: 0,
             requests: VecDeque::new(),
             events: VecDeque::new(),
@@ -257,46 +268,64 @@ impl Control {
     }
 
     /// The control connection is through its handshake: listen to events, read everything.
-    pub(crate) fn handle_established(&mut self, now: Instant, conn: ConnId) {
+    pub(crate) fn handle_established(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        dialect: Dialect,
+        is_scylla: bool,
+    ) {
         let State::Connecting { address, .. } = self.state else {
             return;
         };
         self.state = State::Up {
             address,
             conn,
+            dialect,
+            abilities: Abilities::new(dialect, is_scylla),
             proven: false,
         };
+        let mut kinds = EventKind::ALL.to_vec();
+        kinds.retain(|&kind| self.schema_events || kind != EventKind::SchemaChange);
         // REGISTER goes first, so that no change between reading and listening is missed.
-        self.send(
-            conn,
-            REGISTER,
-            &Request::Register(Register {
-                kinds: EventKind::ALL.to_vec(),
-            }),
-        );
+        self.send(REGISTER, &Request::Register(Register { kinds }));
+        self.events.push_back(ControlEvent::SchemaUnknown);
+        self.pending = Scope::EVERYTHING;
         self.begin_refresh(now);
     }
 
+    /// Reads what is pending.
     fn begin_refresh(&mut self, now: Instant) {
-        let State::Up { conn, .. } = self.state else {
+        let State::Up { abilities, .. } = self.state else {
             return;
         };
         self.refresh_at = None;
         self.generation += 1;
-        self.refresh = Some(Refresh {
-            snapshot: Snapshot::default(),
-            outstanding: 0b1111,
-            deadline: now + self.timeout,
-        });
-        for (token, query) in (0..).zip(QUERIES) {
-            self.send(conn, token, &Request::Query(plain_query(query)));
+        let scope = std::mem::take(&mut self.pending);
+        let refresh = Refresh::new(self.generation, scope, abilities, now + self.timeout);
+        for (token, query) in (0..).zip(&refresh.queries) {
+            self.ask(token, query, None);
         }
+        self.refresh = Some(refresh);
     }
 
-    fn send(&mut self, conn: ConnId, token: u64, request: &Request<'_>) {
+    fn ask(&mut self, token: u64, query: &Query, paging_state: Option<&[u8]>) {
+        let params = QueryParams {
+            page_size: Some(PAGE_ROWS),
+            paging_state,
+            ..QueryParams::new(Consistency::One)
+        };
+        let text = &query.text();
+        self.send(token, &Request::Query(WireQuery { text, params }));
+    }
+
+    fn send(&mut self, token: u64, request: &Request<'_>) {
+        let State::Up { conn, dialect, .. } = self.state else {
+            return;
+        };
         let (opcode, mut body) = (request.opcode(), Vec::new());
         // Only texts over 2 GiB fail to encode.
-        if request.encode(Dialect::V4, &mut body).is_ok() {
+        if request.encode(dialect, &mut body).is_ok() {
             self.requests.push_back(ControlRequest::Send {
                 conn,
                 token,
@@ -306,47 +335,93 @@ impl Control {
         }
     }
 
-    /// Reads topology and schema again, after `delay`. Returns the generation that will reflect everything
-    /// that has happened up to now.
-    pub(crate) fn schedule_refresh(&mut self, now: Instant, delay: Duration) -> u64 {
+    /// Reads `scope` again, after `delay`. Returns the generation that will reflect everything that has
+    /// happened up to now.
+    pub(crate) fn schedule_refresh(&mut self, now: Instant, delay: Duration, scope: Scope) -> u64 {
         let at = now + delay;
         self.refresh_at = Some(self.refresh_at.map_or(at, |planned| planned.min(at)));
+        self.pending.merge(scope);
         self.generation + 1
     }
 
     /// An answer on the control connection.
     pub(crate) fn handle_response(
         &mut self,
+        now: Instant,
         token: u64,
         response: &Response<'_>,
     ) -> Result<(), ConnectionError> {
         if token == REGISTER {
             return match response {
                 Response::Ready => Ok(()),
-                other => Err(ConnectionError::Protocol(format!(
-                    "{} as the answer to REGISTER",
-                    other.opcode()
-                ))),
+                other => Err(unexpected(other, "REGISTER")),
             };
         }
         let (State::Up { address, .. }, Some(refresh)) = (&self.state, &mut self.refresh) else {
             return Ok(());
         };
+        let Some(query) = refresh.queries.get(token as usize).cloned() else {
+            return Ok(());
+        };
+        let rows = match response {
+            Response::Result(ResultBody::Rows(rows)) => rows,
+            Response::Error(error) if query == Query::PeersV2 && is_missing(&error.detail) => {
+                return self.do_without_peers_v2(token);
+            }
+            Response::Error(error) => {
+                return Err(ConnectionError::Protocol(format!(
+                    "the server refused \"{}\": {}",
+                    query.text(),
+                    error.message
+                )));
+            }
+            other => return Err(unexpected(other, "a query")),
+        };
         refresh
-            .snapshot
-            .absorb(token as usize, response, *address)?;
-        refresh.outstanding &= !(1 << token);
+            .update
+            .absorb(&query, rows, *address)
+            .map_err(|e| ConnectionError::Protocol(e.to_string()))?;
+        if let Some(paging_state) = rows.metadata.paging_state {
+            refresh.pages += 1;
+            if refresh.pages > PAGES_MAX {
+                let text = query.text();
+                return Err(ConnectionError::Protocol(format!(
+                    "\"{text}\" has no end: {PAGES_MAX} pages"
+                )));
+            }
+            refresh.deadline = now + self.timeout;
+            self.ask(token, &query, Some(paging_state));
+            return Ok(());
+        }
+        refresh.outstanding -= 1;
         if refresh.outstanding == 0
             && let Some(refresh) = self.refresh.take()
         {
-            self.finish_refresh(refresh.snapshot)?;
+            self.finish_refresh(refresh)?;
         }
         Ok(())
     }
 
-    fn finish_refresh(&mut self, mut snapshot: Snapshot) -> Result<(), ConnectionError> {
-        snapshot.drop_repeated_nodes();
-        if snapshot.nodes.is_empty() {
+    /// The server has no `system.peers_v2`: asks for the older table, from now on.
+    fn do_without_peers_v2(&mut self, token: u64) -> Result<(), ConnectionError> {
+        if let State::Up { abilities, .. } = &mut self.state {
+            abilities.peers_v2 = false;
+        }
+        if let Some(refresh) = &mut self.refresh {
+            refresh.queries[token as usize] = Query::Peers;
+        }
+        self.ask(token, &Query::Peers, None);
+        Ok(())
+    }
+
+    fn finish_refresh(&mut self, refresh: Refresh) -> Result<(), ConnectionError> {
+        let Refresh {
+            generation,
+            mut update,
+            ..
+        } = refresh;
+        update.complete();
+        if update.scope.nodes && update.topology.nodes.is_empty() {
             return Err(ConnectionError::Protocol(
                 "system.local describes no usable node".to_owned(),
             ));
@@ -356,8 +431,8 @@ impl Control {
             self.backoff.succeed();
         }
         self.events.push_back(ControlEvent::Refreshed {
-            snapshot: Box::new(snapshot),
-            generation: self.generation,
+            update: Box::new(update),
+            generation,
         });
         Ok(())
     }
@@ -378,18 +453,30 @@ impl Control {
                 self.events.push_back(ControlEvent::NodeDown(*address));
             }
             Event::TopologyChange { .. } => {
-                self.schedule_refresh(now, EVENT_QUIET);
+                self.schedule_refresh(now, EVENT_QUIET, Scope::NODES);
             }
             Event::SchemaChange(change) => {
                 self.events.extend(unplaced_by(change));
-                // Functions and types have no say in routing.
-                if matches!(
-                    change.target,
-                    SchemaTarget::Keyspace | SchemaTarget::Table(_)
-                ) {
-                    self.schedule_refresh(now, EVENT_QUIET);
+                self.events
+                    .push_back(ControlEvent::SchemaChanged(change.clone()));
+                if let Some(scope) = self.concerned_by(change) {
+                    self.schedule_refresh(now, EVENT_QUIET, scope);
                 }
             }
+        }
+    }
+
+    /// What has to be read again after a change of the schema, as far as routing depends on it.
+    pub(crate) fn concerned_by(&self, change: &SchemaChange) -> Option<Scope> {
+        let reads_tables = match &self.state {
+            State::Up { abilities, .. } => abilities.wants_partition_keys,
+            _ => false,
+        };
+        match change.target {
+            SchemaTarget::Keyspace => Some(Scope::keyspace(&change.keyspace)),
+            SchemaTarget::Table(_) if reads_tables => Some(Scope::keyspace(&change.keyspace)),
+            // Functions and types have no say in routing, nor have tables whose statements tell their key.
+            _ => None,
         }
     }
 
@@ -465,6 +552,15 @@ fn unplaced_by(change: &SchemaChange) -> Option<ControlEvent> {
     };
     let keyspace = change.keyspace.clone();
     Some(ControlEvent::Unplaced { keyspace, table })
+}
+
+fn unexpected(response: &Response<'_>, to: &str) -> ConnectionError {
+    ConnectionError::Protocol(format!("{} as the answer to {to}", response.opcode()))
+}
+
+/// Whether an error says that there is no such table, or none for us.
+const fn is_missing(error: &ErrorDetail) -> bool {
+    matches!(error, ErrorDetail::Invalid | ErrorDetail::Unauthorized)
 }
 
 #[cfg(test)]

@@ -1,77 +1,53 @@
 //! The cluster as the client knows it: nodes with their pools, the ring, who replicates what.
 
 mod control;
+mod keyspaces;
 mod node;
 mod placement;
+mod refresh;
+mod rings;
 mod rows;
 mod topology;
+mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shardlane_routing::{
-    HostId, Partitioner, ReplicaMap, ReplicationStrategy, Ring, RingNode, Tablet, Token,
-};
+use shardlane_routing::{HostId, Partitioner, Ring, RingNode, Tablet, Token};
 use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
+use self::keyspaces::KnownKeyspaces;
 pub use self::node::Coordinator;
 pub(crate) use self::node::{Node, NodeKey};
 use self::placement::Placement;
 pub(crate) use self::placement::Replicas;
-pub(crate) use self::topology::{NodeInfo, Snapshot};
+pub(crate) use self::refresh::Scope;
+use self::rings::Rings;
+#[cfg(test)]
+pub(crate) use self::topology::KeyspaceInfo;
+pub(crate) use self::topology::{NodeInfo, Topology, Update};
+pub use self::view::{ClusterView, KeyspaceView, NodeView};
 use crate::config::Config;
 use crate::pool::Pool;
-
-/// A node, for those who look at the cluster from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeView {
-    /// Host id.
-    pub host_id: HostId,
-    /// Address and normal port.
-    pub address: SocketAddr,
-    /// Datacenter.
-    pub datacenter: Arc<str>,
-    /// Rack.
-    pub rack: Arc<str>,
-    /// The release version it reports.
-    pub release_version: Arc<str>,
-}
-
-/// A keyspace, for those who look at the cluster from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyspaceView {
-    /// Name.
-    pub name: String,
-    /// Replication options as the server keeps them.
-    pub replication: BTreeMap<String, String>,
-    /// Partition key columns by table.
-    pub partition_keys: BTreeMap<String, Vec<String>>,
-}
-
-/// Topology and schema at one moment. Replaced as a whole when something changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClusterView {
-    /// The cluster's name.
-    pub name: String,
-    /// The partitioner's Java class.
-    pub partitioner: String,
-    /// All nodes.
-    pub nodes: Vec<NodeView>,
-    /// All keyspaces.
-    pub keyspaces: Vec<KeyspaceView>,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
     nodes: Slab<Node>,
     by_host_id: HashMap<HostId, NodeKey>,
     local_datacenter: Option<String>,
+    name: String,
+    partitioner: String,
+    keyspaces: KnownKeyspaces,
+    rings: Rings,
+    /// What the ring was made of.
+    ring_of: Vec<(NodeKey, NodeInfo)>,
     placement: Placement,
     tablets_per_table_max: usize,
     rotation: usize,
-    view: Arc<ClusterView>,
+    /// Made when somebody looks; `None`: something has changed since.
+    view: Option<Arc<ClusterView>>,
 }
 
 impl Cluster {
@@ -84,30 +60,59 @@ impl Cluster {
     }
 
     /// Takes over what a refresh has read. Returns the nodes that are gone: they take no requests from now
-    /// on, and keep their keys (so that these are not reused) until [`Self::remove`].
+    /// on, and keep their keys (so that these are not reused) until [`Self::remove`]. And the topology, as it
+    /// was read.
     #[must_use]
-    pub(crate) fn apply(&mut self, config: &Config, snapshot: &Snapshot) -> Vec<NodeKey> {
-        if self.local_datacenter.is_none() {
-            self.local_datacenter = snapshot.nodes.first().map(|n| n.datacenter.clone());
+    pub(crate) fn apply(&mut self, config: &Config, update: Update) -> (Vec<NodeKey>, Topology) {
+        self.view = None;
+        let changed = self
+            .keyspaces
+            .apply(&update.scope.keyspaces, update.keyspaces);
+        for name in &changed.removed {
+            self.placement.remove(name);
         }
+        for keyspace in changed
+            .put
+            .iter()
+            .filter_map(|name| self.keyspaces.get(name))
+        {
+            let map = self.rings.map_of(&keyspace.replication);
+            self.placement.put(&keyspace.name, map);
+        }
+        let mut gone = Vec::new();
+        if update.scope.nodes {
+            gone = self.apply_topology(config, &update.topology);
+        }
+        (gone, update.topology)
+    }
+
+    fn apply_topology(&mut self, config: &Config, topology: &Topology) -> Vec<NodeKey> {
+        if self.local_datacenter.is_none() {
+            self.local_datacenter = topology.nodes.first().map(|n| n.datacenter.clone());
+        }
+        self.name.clone_from(&topology.cluster_name);
+        self.partitioner.clone_from(&topology.partitioner);
         let gone: Vec<NodeKey> = self
             .nodes()
             .filter(|(_, node)| {
                 let Coordinator { address, host_id } = *node.coordinator;
                 let same = |n: &NodeInfo| n.host_id == host_id && n.address == address;
-                !snapshot.nodes.iter().any(same)
+                !topology.nodes.iter().any(same)
             })
             .map(|(key, _)| key)
             .collect();
         self.by_host_id.retain(|_, key| !gone.contains(key));
-        for info in &snapshot.nodes {
-            if !self.by_host_id.contains_key(&info.host_id) {
-                let key = NodeKey(self.nodes.insert(new_node(config, info)) as u32);
-                self.by_host_id.insert(info.host_id, key);
+        for info in &topology.nodes {
+            let key = self.by_host_id.get(&info.host_id).copied();
+            match key.and_then(|key| self.node_mut(key)) {
+                Some(node) => node.describe(&info.datacenter, &info.rack, &info.release_version),
+                None => {
+                    let key = NodeKey(self.nodes.insert(new_node(config, info)) as u32);
+                    self.by_host_id.insert(info.host_id, key);
+                }
             }
         }
-        self.rebuild_replicas(snapshot);
-        self.view = Arc::new(self.make_view(snapshot));
+        self.rebuild_ring(topology);
         gone
     }
 
@@ -116,76 +121,40 @@ impl Cluster {
         self.nodes.try_remove(key.0 as usize);
     }
 
-    fn rebuild_replicas(&mut self, snapshot: &Snapshot) {
-        let mut made: Vec<(ReplicationStrategy, Arc<ReplicaMap>)> = Vec::new();
-        let ring = self.make_ring(snapshot);
-        let map_of = |options: &HashMap<String, String>| {
-            let (ring, strategy) = (ring.as_ref()?, ReplicationStrategy::parse(options).ok()?);
-            if let Some((_, map)) = made.iter().find(|(s, _)| *s == strategy) {
-                return Some(map.clone());
-            }
-            let map = Arc::new(ReplicaMap::new(ring, &strategy));
-            made.push((strategy, map.clone()));
-            Some(map)
-        };
-        let names = snapshot.replication.keys().map(String::as_str);
-        let rings = names.zip(snapshot.replication.values().map(map_of));
-        let by_host_id = &self.by_host_id;
-        self.placement.refresh(
-            rings.collect(),
-            |keyspace, table| {
-                let table = (keyspace.to_owned(), table.to_owned());
-                snapshot.partition_keys.contains_key(&table)
-            },
-            |host_id| by_host_id.get(&host_id).copied(),
-        );
-    }
-
-    /// The ring, with node keys as indices, so that a lookup needs no translation: holes get an entry without
-    /// tokens. `None`: another partitioner gives other tokens than ours, and no request is routed by token.
-    fn make_ring(&self, snapshot: &Snapshot) -> Option<Ring> {
-        if Partitioner::from_class(&snapshot.partitioner) != Some(Partitioner::Murmur3) {
-            return None;
-        }
-        let hole = RingNode {
-            host_id: HostId([0; 16]),
-            datacenter: String::new(),
-            rack: String::new(),
-        };
-        let size = self.nodes.iter().map(|(key, _)| key + 1).max().unwrap_or(0);
-        let mut ring_nodes = vec![hole; size];
-        let mut tokens = Vec::new();
-        for info in &snapshot.nodes {
-            let Some(&NodeKey(key)) = self.by_host_id.get(&info.host_id) else {
-                continue;
-            };
-            ring_nodes[key as usize] = RingNode {
-                host_id: info.host_id,
-                datacenter: info.datacenter.clone(),
-                rack: info.rack.clone(),
-            };
-            tokens.extend(info.tokens.iter().map(|&t| (t, key)));
-        }
-        Ring::new(ring_nodes, tokens).ok()
-    }
-
-    fn make_view(&self, snapshot: &Snapshot) -> ClusterView {
-        let keyspaces = snapshot
-            .replication
+    /// Computes replicas again, unless nothing that they depend on has changed.
+    fn rebuild_ring(&mut self, topology: &Topology) {
+        let ring_of: Vec<(NodeKey, NodeInfo)> = topology
+            .nodes
             .iter()
-            .map(|(name, options)| KeyspaceView {
-                name: name.clone(),
-                replication: options
-                    .iter()
-                    .map(|(k, v)| (k.clone(), v.clone()))
-                    .collect(),
-                partition_keys: snapshot
-                    .partition_keys
-                    .iter()
-                    .filter(|((keyspace, _), _)| keyspace == name)
-                    .map(|((_, table), columns)| (table.clone(), columns.clone()))
-                    .collect(),
-            });
+            .filter_map(|info| {
+                // The versions have no say in it.
+                let info = NodeInfo {
+                    release_version: String::new(),
+                    schema_version: None,
+                    ..info.clone()
+                };
+                Some((self.by_host_id(info.host_id)?, info))
+            })
+            .collect();
+        // Other partitioners give other tokens than ours: without replicas no request is routed by token.
+        let is_ours = Partitioner::from_class(&self.partitioner) == Some(Partitioner::Murmur3);
+        if ring_of == self.ring_of {
+            return;
+        }
+        let ring = is_ours.then(|| make_ring(&ring_of)).flatten();
+        self.ring_of = ring_of;
+        self.rings.replace(ring);
+        let rings = &mut self.rings;
+        let maps = self
+            .keyspaces
+            .iter()
+            .map(|keyspace| (keyspace.name.as_str(), rings.map_of(&keyspace.replication)));
+        let by_host_id = &self.by_host_id;
+        self.placement
+            .refresh(maps.collect(), |host_id| by_host_id.get(&host_id).copied());
+    }
+
+    fn make_view(&self) -> ClusterView {
         let current = |(key, node): &(NodeKey, &Node)| {
             self.by_host_id(node.coordinator.host_id) == Some(*key)
         };
@@ -197,15 +166,34 @@ impl Cluster {
             release_version: node.release_version.clone(),
         });
         ClusterView {
-            name: snapshot.cluster_name.clone(),
-            partitioner: snapshot.partitioner.clone(),
+            name: self.name.clone(),
+            partitioner: self.partitioner.clone(),
             nodes: nodes.collect(),
-            keyspaces: keyspaces.collect(),
+            keyspaces: self.keyspaces.iter().cloned().collect(),
         }
     }
 
-    pub(crate) fn view(&self) -> Arc<ClusterView> {
-        self.view.clone()
+    pub(crate) fn view(&mut self) -> Arc<ClusterView> {
+        match &self.view {
+            Some(view) => view.clone(),
+            None => {
+                let view = Arc::new(self.make_view());
+                self.view = Some(view.clone());
+                view
+            }
+        }
+    }
+
+    /// Something in that keyspace has changed.
+    pub(crate) fn touch_keyspace(&mut self, name: &str) {
+        self.keyspaces.touch(name);
+        self.view = None;
+    }
+
+    /// Anything may have changed in any keyspace.
+    pub(crate) fn touch_all_keyspaces(&mut self) {
+        self.keyspaces.touch_all();
+        self.view = None;
     }
 
     /// Replicas of `token`: by its tablet if that is known, else by the ring; none if the keyspace is unknown.
@@ -321,6 +309,28 @@ impl Cluster {
             .filter(|&key| local == 0 || self.is_local(key))
             .nth(skip)
     }
+}
+
+/// The ring of these nodes. Its indices are the node keys, so that a lookup needs no translation: holes get
+/// an entry without tokens.
+fn make_ring(of: &[(NodeKey, NodeInfo)]) -> Option<Ring> {
+    let hole = RingNode {
+        host_id: HostId([0; 16]),
+        datacenter: String::new(),
+        rack: String::new(),
+    };
+    let size = of.iter().map(|(key, _)| key.0 as usize + 1).max();
+    let mut nodes = vec![hole; size.unwrap_or(0)];
+    let mut tokens = Vec::new();
+    for (NodeKey(key), info) in of {
+        nodes[*key as usize] = RingNode {
+            host_id: info.host_id,
+            datacenter: info.datacenter.clone(),
+            rack: info.rack.clone(),
+        };
+        tokens.extend(info.tokens.iter().map(|&token| (token, *key)));
+    }
+    Ring::new(nodes, tokens).ok()
 }
 
 fn new_node(config: &Config, info: &NodeInfo) -> Node {

@@ -43,6 +43,18 @@ impl Node {
         self.counters[index].clone()
     }
 
+    /// Takes over what may change while a node stays the same: it was upgraded, or moved to another rack.
+    pub(crate) fn describe(&mut self, datacenter: &str, rack: &str, release_version: &str) {
+        let update = |old: &mut Arc<str>, new: &str| {
+            if **old != *new {
+                *old = new.into();
+            }
+        };
+        update(&mut self.datacenter, datacenter);
+        update(&mut self.rack, rack);
+        update(&mut self.release_version, release_version);
+    }
+
     pub(crate) fn view(&self, blocked: bool, connections: Vec<ConnectionView>) -> PoolView {
         PoolView {
             host_id: self.coordinator.host_id,

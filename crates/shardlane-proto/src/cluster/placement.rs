@@ -141,27 +141,36 @@ impl Placement {
         }
     }
 
-    /// Follows a refresh: the keyspaces that there are now, with their replicas where they could be told.
-    /// Of the tablets those stay whose table `exists` and whose replicas all are on nodes that `node_of`
-    /// knows: if one has left, its tablets have moved, and only a request that goes astray learns where to.
+    /// A keyspace is new, or its replication has changed; with the replicas by the ring if they can be told.
+    pub(crate) fn put(&mut self, keyspace: &str, ring: Option<Arc<ReplicaMap>>) {
+        self.keyspaces.entry(keyspace.into()).or_default().ring = ring;
+    }
+
+    /// A keyspace is gone.
+    pub(crate) fn remove(&mut self, keyspace: &str) {
+        self.keyspaces.remove(keyspace);
+    }
+
+    /// The nodes have changed: takes over the replicas of all keyspaces. Of the tablets those stay whose
+    /// replicas all are on nodes that `node_of` knows: if one has left, its tablets have moved, and only a
+    /// request that goes astray learns where to.
     pub(crate) fn refresh(
         &mut self,
         rings: BTreeMap<&str, Option<Arc<ReplicaMap>>>,
-        exists: impl Fn(&str, &str) -> bool,
         node_of: impl Fn(HostId) -> Option<NodeKey>,
     ) {
         self.keyspaces.retain(|name, _| rings.contains_key(&**name));
         for (name, ring) in rings {
             let keyspace = self.keyspaces.entry(name.into()).or_default();
             keyspace.ring = ring;
-            keyspace.tablets.retain(|table, map| {
+            keyspace.tablets.retain(|_, map| {
                 map.retain_mut(|tablet| {
                     tablet.replicas_mut().iter_mut().all(|owner| {
                         owner.node = node_of(owner.host_id);
                         owner.node.is_some()
                     })
                 });
-                !map.is_empty() && exists(name, table)
+                !map.is_empty()
             });
         }
     }
@@ -213,7 +222,7 @@ mod tests {
 
     fn refresh(placement: &mut Placement, keyspaces: &[&'static str], c: Option<u32>) {
         let rings = keyspaces.iter().map(|&name| (name, None)).collect();
-        placement.refresh(rings, |_, table| table != "dropped", node_of(c));
+        placement.refresh(rings, node_of(c));
     }
 
     fn nodes(placement: &Placement, token: i64) -> Vec<NodeKey> {
@@ -252,11 +261,9 @@ mod tests {
     #[test]
     fn tablets_end_with_their_table_and_keyspace() {
         let mut placement = Placement::default();
-        for table in ["t", "dropped", "other"] {
+        for table in ["t", "other"] {
             learn(&mut placement, table, tablet(0, 10, &[(A, 1)]));
         }
-        refresh(&mut placement, &["ks"], None);
-        assert!(placement.tablets("ks", "dropped").is_empty());
         placement.forget("ks", Some("t"));
         assert!(placement.tablets("ks", "t").is_empty());
         assert_eq!(placement.tablets("ks", "other").len(), 1);
@@ -264,6 +271,11 @@ mod tests {
         assert!(placement.tablets("ks", "other").is_empty());
         learn(&mut placement, "t", tablet(0, 10, &[(A, 1)]));
         refresh(&mut placement, &["elsewhere"], None);
+        assert!(placement.tablets("ks", "t").is_empty());
+        learn(&mut placement, "t", tablet(0, 10, &[(A, 1)]));
+        placement.put("ks", None);
+        assert_eq!(placement.tablets("ks", "t").len(), 1);
+        placement.remove("ks");
         assert!(placement.tablets("ks", "t").is_empty());
     }
 

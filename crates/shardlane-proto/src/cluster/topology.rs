@@ -1,21 +1,13 @@
-//! What the control connection reads: nodes, tokens, keyspaces, partition keys.
+//! What a refresh has read: nodes, tokens, keyspaces, partition keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use shardlane_routing::{HostId, Token};
-use shardlane_wire::{Response, ResultBody, Rows};
+use shardlane_wire::{Rows, WireError};
 
+use super::refresh::{Query, Scope};
 use super::rows::{SystemRow, for_each_row};
-use crate::error::ConnectionError;
-
-/// The queries of one refresh, pipelined on the control connection. `SELECT *`, because servers differ in columns.
-pub(crate) const QUERIES: [&str; 4] = [
-    "SELECT * FROM system.local WHERE key = 'local'",
-    "SELECT * FROM system.peers",
-    "SELECT keyspace_name, replication FROM system_schema.keyspaces",
-    "SELECT keyspace_name, table_name, column_name, kind, position FROM system_schema.columns",
-];
 
 /// A node as the system tables describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,102 +21,121 @@ pub(crate) struct NodeInfo {
     pub(crate) schema_version: Option<HostId>,
 }
 
-/// Everything that one refresh brings.
+/// What `system.local` and the peers tell.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+pub(crate) struct Topology {
     pub(crate) cluster_name: String,
     pub(crate) partitioner: String,
     /// The node that was asked comes first.
     pub(crate) nodes: Vec<NodeInfo>,
-    /// Replication options by keyspace.
-    pub(crate) replication: BTreeMap<String, HashMap<String, String>>,
-    /// Partition key columns by keyspace and table, in order.
-    pub(crate) partition_keys: BTreeMap<(String, String), Vec<String>>,
 }
 
-impl Snapshot {
-    /// Takes in the answer to `QUERIES[index]`, asked over a connection to `via`.
-    pub(crate) fn absorb(
-        &mut self,
-        index: usize,
-        response: &Response<'_>,
-        via: SocketAddr,
-    ) -> Result<(), ConnectionError> {
-        let rows = match response {
-            Response::Result(ResultBody::Rows(rows)) => rows,
-            Response::Error(body) => {
-                return Err(ConnectionError::Protocol(format!(
-                    "the server refused \"{}\": {}",
-                    QUERIES[index], body.message
-                )));
-            }
-            other => {
-                return Err(ConnectionError::Protocol(format!(
-                    "{} as the answer to a query",
-                    other.opcode()
-                )));
-            }
-        };
-        self.absorb_rows(index, rows, via)
-            .map_err(|e| ConnectionError::Protocol(e.to_string()))
-    }
+/// A keyspace as far as routing needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct KeyspaceInfo {
+    pub(crate) replication: HashMap<String, String>,
+    /// Partition key columns by table, in order.
+    pub(crate) partition_keys: BTreeMap<String, Vec<String>>,
+}
 
-    fn absorb_rows(
-        &mut self,
-        index: usize,
-        rows: &Rows<'_>,
-        via: SocketAddr,
-    ) -> Result<(), shardlane_wire::WireError> {
-        match index {
-            0 => for_each_row(rows, |row| {
-                self.cluster_name = row.text("cluster_name").unwrap_or_default();
-                self.partitioner = row.text("partitioner").unwrap_or_default();
-                // The address that was reached, not the one the node believes in: it is known to work.
-                self.nodes.extend(node(row, via).into_iter().take(1));
-                let last = self.nodes.len().saturating_sub(1);
-                self.nodes.swap(0, last);
-            }),
-            1 => for_each_row(rows, |row| {
-                let rpc = row.inet("rpc_address").filter(|ip| !ip.is_unspecified());
-                if let Some(ip) = rpc.or_else(|| row.inet("peer")) {
-                    self.nodes
-                        .extend(node(row, SocketAddr::new(ip, via.port())));
-                }
-            }),
-            2 => for_each_row(rows, |row| {
-                if let (Some(keyspace), Some(options)) =
-                    (row.text("keyspace_name"), row.text_map("replication"))
-                {
-                    self.replication.insert(keyspace, options);
-                }
-            }),
-            _ => {
-                let mut keys: BTreeMap<(String, String), Vec<(i32, String)>> = BTreeMap::new();
-                for_each_row(rows, |row| {
-                    if row.text("kind").as_deref() != Some("partition_key") {
-                        return;
-                    }
-                    let (Some(keyspace), Some(table)) =
-                        (row.text("keyspace_name"), row.text("table_name"))
-                    else {
-                        return;
-                    };
-                    let column = row.text("column_name").unwrap_or_default();
-                    let position = row.int("position").unwrap_or_default();
-                    keys.entry((keyspace, table))
-                        .or_default()
-                        .push((position, column));
-                })?;
-                for (table, mut columns) in keys {
-                    columns.sort();
-                    self.partition_keys
-                        .insert(table, columns.into_iter().map(|(_, name)| name).collect());
-                }
-                Ok(())
-            }
+/// What one refresh brings. `scope` says of what it tells.
+#[derive(Debug, Default)]
+pub(crate) struct Update {
+    pub(crate) scope: Scope,
+    pub(crate) topology: Topology,
+    pub(crate) keyspaces: BTreeMap<Box<str>, KeyspaceInfo>,
+    /// Key columns by keyspace and table, as they come.
+    key_columns: BTreeMap<(Box<str>, String), KeyColumns>,
+}
+
+/// Position and name of the columns of a partition key, not in order.
+type KeyColumns = Vec<(i32, String)>;
+
+impl Update {
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            ..Self::default()
         }
     }
 
+    /// Takes in a page of the answer to `query`, asked over a connection to `via`.
+    pub(crate) fn absorb(
+        &mut self,
+        query: &Query,
+        rows: &Rows<'_>,
+        via: SocketAddr,
+    ) -> Result<(), WireError> {
+        let topology = &mut self.topology;
+        match query {
+            Query::Local => for_each_row(rows, |row| {
+                topology.cluster_name = row.text("cluster_name").unwrap_or_default();
+                topology.partitioner = row.text("partitioner").unwrap_or_default();
+                // The address that was reached, not the one the node believes in: it is known to work.
+                topology.nodes.extend(node(row, via).into_iter().take(1));
+                let last = topology.nodes.len().saturating_sub(1);
+                topology.nodes.swap(0, last);
+            }),
+            Query::Peers => for_each_row(rows, |row| {
+                let rpc = row.inet("rpc_address").filter(|ip| !ip.is_unspecified());
+                if let Some(ip) = rpc.or_else(|| row.inet("peer")) {
+                    topology
+                        .nodes
+                        .extend(node(row, SocketAddr::new(ip, via.port())));
+                }
+            }),
+            Query::PeersV2 => for_each_row(rows, |row| {
+                let native = row.inet("native_address").filter(|ip| !ip.is_unspecified());
+                let port = row.int("native_port").and_then(|p| u16::try_from(p).ok());
+                let port = port.filter(|&p| p != 0).unwrap_or_else(|| via.port());
+                if let Some(ip) = native.or_else(|| row.inet("peer")) {
+                    topology.nodes.extend(node(row, SocketAddr::new(ip, port)));
+                }
+            }),
+            Query::Keyspaces(_) => for_each_row(rows, |row| {
+                if let (Some(keyspace), Some(options)) =
+                    (row.text("keyspace_name"), row.text_map("replication"))
+                {
+                    let info = KeyspaceInfo {
+                        replication: options,
+                        ..KeyspaceInfo::default()
+                    };
+                    self.keyspaces.insert(keyspace.into(), info);
+                }
+            }),
+            Query::PartitionKeys(_) => for_each_row(rows, |row| {
+                if row.text("kind").as_deref() != Some("partition_key") {
+                    return;
+                }
+                let (Some(keyspace), Some(table)) =
+                    (row.text("keyspace_name"), row.text("table_name"))
+                else {
+                    return;
+                };
+                let column = row.text("column_name").unwrap_or_default();
+                let position = row.int("position").unwrap_or_default();
+                self.key_columns
+                    .entry((keyspace.into(), table))
+                    .or_default()
+                    .push((position, column));
+            }),
+        }
+    }
+
+    /// Everything has come: puts the parts together.
+    pub(crate) fn complete(&mut self) {
+        self.topology.drop_repeated_nodes();
+        for ((keyspace, table), mut columns) in std::mem::take(&mut self.key_columns) {
+            columns.sort();
+            if let Some(info) = self.keyspaces.get_mut(&keyspace) {
+                let names = columns.into_iter().map(|(_, name)| name).collect();
+                info.partition_keys.insert(table, names);
+            }
+        }
+    }
+}
+
+impl Topology {
     /// Keeps the first entry of each host id: a node may be its own peer under a second address.
     pub(crate) fn drop_repeated_nodes(&mut self) {
         let mut seen = HashSet::new();

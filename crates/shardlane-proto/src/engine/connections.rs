@@ -267,8 +267,10 @@ impl<C> Engine<C> {
                 (ConnEvent::Established(session), Role::Pool(key)) => {
                     self.join_pool(now, conn, key, &session)
                 }
-                (ConnEvent::Established(_), Role::Control) => {
-                    self.control.handle_established(now, conn)
+                (ConnEvent::Established(session), Role::Control) => {
+                    let is_scylla = session.sharding.is_some();
+                    self.control
+                        .handle_established(now, conn, session.dialect, is_scylla);
                 }
                 (
                     ConnEvent::Response {
@@ -293,7 +295,7 @@ impl<C> Engine<C> {
                 ) => {
                     let dialect = entry.machine.dialect();
                     let response = decode_response(dialect, flags, opcode, &body)?;
-                    self.control.handle_response(token, &response)?;
+                    self.control.handle_response(now, token, &response)?;
                 }
                 (ConnEvent::KeyspaceReady { token }, _) => {
                     self.send_admitted(now, conn, RequestKey(token));

@@ -35,7 +35,9 @@ pub use self::load::EngineLoad;
 use self::schema::SchemaWaiter;
 use crate::advice::{Question, QuestionId};
 use crate::cluster::Coordinator;
-use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, NodeKey};
+use crate::cluster::{
+    Cluster, ClusterView, Control, ControlEvent, NodeKey, Scope, Topology, Update,
+};
 use crate::config::Config;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
 use crate::ids::{ConnId, RequestKey};
@@ -324,7 +326,7 @@ impl<C> Engine<C> {
             self.deadlines.next(live),
             self.control.next_timeout(),
             self.pool_timer,
-            self.schema_waiters.iter().map(|w| w.deadline).min(),
+            self.schema_waiters.iter().filter_map(|w| w.deadline).min(),
             life,
             // A connection was given up between two turns: at once.
             self.fill.then(Instant::default),
@@ -347,30 +349,19 @@ impl<C> Engine<C> {
 
     fn handle_control_event(&mut self, now: Instant, event: ControlEvent) {
         match event {
-            ControlEvent::Refreshed {
-                snapshot,
-                generation,
-            } => {
-                let gone = self.cluster.apply(&self.config, &snapshot);
-                let mut conns = Vec::new();
-                for &key in &gone {
-                    let node = self.cluster.node_mut(key);
-                    conns.extend(node.into_iter().flat_map(|n| n.pool.drain()));
+            ControlEvent::Refreshed { update, generation } => {
+                let topology = self.apply(now, *update);
+                if let Some(topology) = topology {
+                    self.serve_schema_waiters(now, &topology, generation);
                 }
-                for conn in conns {
-                    self.drop_connection(now, conn, &ConnectionError::Closed);
-                }
-                for key in gone {
-                    self.cluster.remove(key);
-                }
-                self.fill = true;
+            }
+            ControlEvent::SchemaChanged(change) => {
+                self.cluster.touch_keyspace(&change.keyspace);
                 self.changed = true;
-                if matches!(self.life, Life::Starting) {
-                    self.life = Life::Filling {
-                        until: now + self.config.pool_wait,
-                    };
-                }
-                self.serve_schema_waiters(now, &snapshot, generation);
+            }
+            ControlEvent::SchemaUnknown => {
+                self.cluster.touch_all_keyspaces();
+                self.changed = true;
             }
             ControlEvent::Unreachable(errors) => {
                 if matches!(self.life, Life::Starting) {
@@ -392,7 +383,8 @@ impl<C> Engine<C> {
                     }
                 }
                 None => {
-                    self.control.schedule_refresh(now, Duration::ZERO);
+                    self.control
+                        .schedule_refresh(now, Duration::ZERO, Scope::NODES);
                 }
             },
             // Gossip may be wrong, our own connections are not: ask them.
@@ -402,6 +394,34 @@ impl<C> Engine<C> {
                 }
             }
         }
+    }
+
+    /// Takes over what a refresh has read; returns the topology if that was part of it.
+    fn apply(&mut self, now: Instant, update: Update) -> Option<Topology> {
+        let reads_nodes = update.scope.nodes;
+        let (gone, topology) = self.cluster.apply(&self.config, update);
+        self.changed = true;
+        if !reads_nodes {
+            return None;
+        }
+        let mut conns = Vec::new();
+        for &key in &gone {
+            let node = self.cluster.node_mut(key);
+            conns.extend(node.into_iter().flat_map(|n| n.pool.drain()));
+        }
+        for conn in conns {
+            self.drop_connection(now, conn, &ConnectionError::Closed);
+        }
+        for key in gone {
+            self.cluster.remove(key);
+        }
+        self.fill = true;
+        if matches!(self.life, Life::Starting) {
+            self.life = Life::Filling {
+                until: now + self.config.pool_wait,
+            };
+        }
+        Some(topology)
     }
 
     /// Ends the wait for pools if they are as full as they get.
@@ -459,7 +479,7 @@ impl<C> Engine<C> {
 
     /// Topology and schema as known now.
     #[must_use]
-    pub fn cluster_view(&self) -> Arc<ClusterView> {
+    pub fn cluster_view(&mut self) -> Arc<ClusterView> {
         self.cluster.view()
     }
 

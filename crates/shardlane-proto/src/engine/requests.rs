@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 use shardlane_wire::request::Prepare;
-use shardlane_wire::{Dialect, Flags, Opcode, Request as WireRequest, Response, ResultBody};
+use shardlane_wire::{
+    Dialect, Flags, Opcode, Request as WireRequest, Response, ResultBody, SchemaChange,
+};
 
 use super::connections::{Entry, Role};
 use super::{ConnId, Engine, Life, RequestKey};
@@ -281,8 +283,9 @@ impl<C> Engine<C> {
             shard,
             failed_attempts,
         };
-        if is_schema_change(dialect, &answer) {
-            self.await_schema(now, key, answer);
+        let change = schema_change(dialect, &answer);
+        if change.is_some() || self.requests[key.index()].spec.awaits_schema_agreement {
+            self.await_schema(now, key, answer, change.as_ref());
             return;
         }
         if is_prepare {
@@ -503,7 +506,9 @@ impl<C> Engine<C> {
             return;
         };
         let timeout = request.spec.timeout.unwrap_or_default();
-        if let Phase::AwaitingSchema { .. } = request.phase {
+        if matches!(request.phase, Phase::AwaitingSchema { .. })
+            && !request.spec.awaits_schema_agreement
+        {
             // The statement itself went through.
             self.finish_awaiting_schema(now, key);
             return;
@@ -656,13 +661,17 @@ fn prepare_body(prepared: &PreparedRef) -> Vec<u8> {
     body
 }
 
-/// RESULT of kind SchemaChange. The kind is the first `[int]` unless header flags announce something before it.
-fn is_schema_change(dialect: Dialect, answer: &Answer) -> bool {
+/// What a RESULT of kind SchemaChange tells; `None`: another one. The kind is the first `[int]` unless header
+/// flags announce something before it.
+fn schema_change(dialect: Dialect, answer: &Answer) -> Option<SchemaChange> {
     const SCHEMA_CHANGE: [u8; 4] = [0, 0, 0, 5];
-    answer.opcode == Opcode::Result
-        && (answer.flags != 0 || answer.body.starts_with(&SCHEMA_CHANGE))
-        && matches!(
-            decode_response(dialect, answer.flags, answer.opcode, &answer.body),
-            Ok(Response::Result(ResultBody::SchemaChange(_)))
-        )
+    if answer.opcode != Opcode::Result
+        || (answer.flags == 0 && !answer.body.starts_with(&SCHEMA_CHANGE))
+    {
+        return None;
+    }
+    match decode_response(dialect, answer.flags, answer.opcode, &answer.body) {
+        Ok(Response::Result(ResultBody::SchemaChange(change))) => Some(change),
+        _ => None,
+    }
 }

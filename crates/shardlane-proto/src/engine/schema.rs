@@ -3,53 +3,71 @@
 
 use std::time::Duration;
 
+use shardlane_wire::SchemaChange;
+
 use super::{Engine, RequestKey};
-use crate::cluster::Snapshot;
+use crate::cluster::{Scope, Topology};
 use crate::request::{Answer, Phase};
 use crate::time::Instant;
 
 /// How often schema versions are read again until they agree.
 const AGREEMENT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A DDL request that went through and waits for agreement.
+/// A DDL request that went through and waits for agreement, or one that asks for nothing else.
 #[derive(Debug)]
 pub(super) struct SchemaWaiter {
     key: RequestKey,
     /// The first refresh that reflects the change.
     generation: u64,
-    /// From here on it waits no more: the statement itself has succeeded.
-    pub(super) deadline: Instant,
+    /// From here on DDL waits no more: the statement itself has succeeded. `None`: the request's own deadline
+    /// ends the wait.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl<C> Engine<C> {
-    pub(super) fn await_schema(&mut self, now: Instant, key: RequestKey, answer: Answer) {
+    /// Holds `answer` back until the nodes agree. `change`: what the statement has done, if it was DDL.
+    pub(super) fn await_schema(
+        &mut self,
+        now: Instant,
+        key: RequestKey,
+        answer: Answer,
+        change: Option<&SchemaChange>,
+    ) {
+        let mut scope = Scope::NODES;
+        if let Some(change) = change {
+            // The event may come later than the answer, or never: nobody may be listening.
+            self.cluster.touch_keyspace(&change.keyspace);
+            scope.merge(self.control.concerned_by(change).unwrap_or_default());
+        }
+        let timeout = self.config.schema_agreement_timeout;
         let Some(request) = self.request(key) else {
             return;
         };
+        let deadline = (!request.spec.awaits_schema_agreement).then(|| now + timeout);
         request.phase = Phase::AwaitingSchema {
             answer: Box::new(answer),
         };
-        let generation = self.control.schedule_refresh(now, Duration::ZERO);
+        let generation = self.control.schedule_refresh(now, Duration::ZERO, scope);
         self.schema_waiters.push(SchemaWaiter {
             key,
             generation,
-            deadline: now + self.config.schema_agreement_timeout,
+            deadline,
         });
     }
 
-    /// A refresh has come: those whom it concerns are done if the nodes agree, or look again soon.
+    /// The nodes were read again: those whom it concerns are done if the nodes agree, or look again soon.
     pub(super) fn serve_schema_waiters(
         &mut self,
         now: Instant,
-        snapshot: &Snapshot,
+        topology: &Topology,
         generation: u64,
     ) {
         if self.schema_waiters.is_empty() {
             return;
         }
-        let asked = snapshot.nodes.first().map(|n| n.host_id);
+        let asked = topology.nodes.first().map(|n| n.host_id);
         // Of a node that is down the others report an old version, and it serves nobody.
-        let agrees = snapshot.schema_agrees(|host_id| {
+        let agrees = topology.schema_agrees(|host_id| {
             let key = self.cluster.by_host_id(host_id);
             Some(host_id) == asked || key.is_some_and(|key| self.cluster.is_usable(key))
         });
@@ -64,7 +82,8 @@ impl<C> Engine<C> {
             }
         } else {
             if !concerned.is_empty() {
-                self.control.schedule_refresh(now, AGREEMENT_INTERVAL);
+                self.control
+                    .schedule_refresh(now, AGREEMENT_INTERVAL, Scope::NODES);
             }
             waiting.extend(concerned);
             self.schema_waiters = waiting;
@@ -72,7 +91,11 @@ impl<C> Engine<C> {
     }
 
     pub(super) fn expire_schema_waiters(&mut self, now: Instant) {
-        while let Some(at) = self.schema_waiters.iter().position(|w| w.deadline <= now) {
+        while let Some(at) = self
+            .schema_waiters
+            .iter()
+            .position(|w| w.deadline.is_some_and(|at| at <= now))
+        {
             let waiter = self.schema_waiters.swap_remove(at);
             self.finish_awaiting_schema(now, waiter.key);
         }

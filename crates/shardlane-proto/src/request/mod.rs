@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_routing::{HostId, Token};
-use shardlane_wire::{Consistency, Opcode};
+use shardlane_wire::{Consistency, Dialect, Opcode, Request as WireRequest};
 
 pub(crate) use self::deadline::Deadlines;
 pub(crate) use self::plan::{QueryPlan, shard_on};
 pub(crate) use self::retry::Decision;
 pub use self::retry::Retry;
 use crate::cluster::Coordinator;
+use crate::connection::plain_query;
 use crate::error::{Attempt, RequestError};
 use crate::ids::{ConnId, RequestKey};
 
@@ -83,6 +84,9 @@ pub struct RequestSpec {
     pub prepared: PreparedRefs,
     /// Only this node.
     pub node: Option<HostId>,
+    /// The answer is held back until all nodes that are up report one schema version; a deadline before that is
+    /// an error. (DDL waits in any case, and succeeds even if they do not agree in time.)
+    pub awaits_schema_agreement: bool,
 }
 
 impl RequestSpec {
@@ -115,6 +119,22 @@ impl RequestSpec {
             retry: Retry::Default,
             prepared: PreparedRefs::None,
             node: None,
+            awaits_schema_agreement: false,
+        }
+    }
+
+    /// A request that does nothing but wait for schema agreement, for `timeout` at most.
+    #[must_use]
+    pub fn schema_agreement(dialect: Dialect, timeout: Duration) -> Self {
+        let mut body = Vec::new();
+        // A text as short as this can be encoded.
+        let _ = WireRequest::Query(plain_query("SELECT key FROM system.local"))
+            .encode(dialect, &mut body);
+        Self {
+            idempotent: true,
+            timeout: Some(timeout),
+            awaits_schema_agreement: true,
+            ..Self::new(Opcode::Query, body)
         }
     }
 }

@@ -111,7 +111,7 @@ mod tests {
     use shardlane_wire::Opcode;
 
     use super::*;
-    use crate::cluster::{NodeInfo, Snapshot};
+    use crate::cluster::{KeyspaceInfo, NodeInfo, Scope, Topology, Update};
     use crate::config::Config;
     use crate::ids::ConnId;
     use crate::time::Instant;
@@ -134,7 +134,12 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
-        let snapshot = Snapshot {
+        let keyspace = KeyspaceInfo {
+            replication: options,
+            ..KeyspaceInfo::default()
+        };
+        let mut update = Update::new(Scope::EVERYTHING);
+        update.topology = Topology {
             partitioner: "org.apache.cassandra.dht.Murmur3Partitioner".to_owned(),
             nodes: vec![
                 node(0, "here", 0),
@@ -142,11 +147,11 @@ mod tests {
                 node(2, "there", 10),
                 node(3, "there", 30),
             ],
-            replication: [("ks".to_owned(), options)].into(),
-            ..Snapshot::default()
+            ..Topology::default()
         };
+        update.keyspaces.insert("ks".into(), keyspace);
         let mut cluster = Cluster::new(&config);
-        assert!(cluster.apply(&config, &snapshot).is_empty());
+        assert!(cluster.apply(&config, update).0.is_empty());
         for &key in connected {
             let now = Instant(1);
             let pool = &mut cluster.node_mut(NodeKey(key)).expect("just added").pool;

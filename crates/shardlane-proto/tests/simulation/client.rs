@@ -11,7 +11,7 @@ use shardlane_proto::{
 use shardlane_routing::murmur3_token;
 use shardlane_wire::request::{Execute, Prepare, Query};
 use shardlane_wire::{
-    BoundValues, Consistency, Opcode, QueryParams, Request, Response, ResultBody, Version,
+    BoundValues, Consistency, Dialect, Opcode, QueryParams, Request, Response, ResultBody, Version,
 };
 
 use crate::rng::Rng;
@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     InKeyspace(&'static str),
     Prepare(String),
     Ddl,
+    /// Nothing but schema agreement.
+    Agreement,
 }
 
 /// A write, as it was sent.
@@ -91,6 +93,7 @@ impl Client {
             },
             Kind::Prepare(text) => prepare(text),
             Kind::Ddl => query(&format!("CREATE {id}")),
+            Kind::Agreement => RequestSpec::schema_agreement(Dialect::V4, timeout),
         };
         spec.idempotent = rng.chance(50);
         spec.timeout = Some(timeout);
@@ -203,6 +206,7 @@ fn check_answer(id: u64, kind: &Kind, opcode: Opcode, body: &[u8]) {
         (Kind::Prepare(text), ResultBody::Prepared(prepared)) => {
             assert_eq!(prepared.id, text.as_bytes(), "another statement");
         }
+        (Kind::Agreement, ResultBody::Rows(_)) => {}
         (Kind::Ddl, ResultBody::SchemaChange(change)) => {
             assert_eq!(*change.keyspace, *id.to_string(), "somebody else's answer");
         }

@@ -63,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) closes_at_once: bool,
     /// What it answers to EXECUTE: bytes that follow the stream id, and then silence.
     pub(crate) bad_answer: Option<&'static [u8]>,
+    /// Has `system.peers_v2`.
+    pub(crate) has_peers_v2: bool,
     /// Cannot read its system tables.
     pub(crate) is_broken: bool,
     /// Connection attempts so far, local ports that were taken not counted.
@@ -89,6 +91,8 @@ impl Node {
             schema_version: 1,
             closes_at_once: false,
             bad_answer: None,
+            // Old and new Cassandra nodes, as in the middle of an upgrade.
+            has_peers_v2: shards == 0 && index.is_multiple_of(2),
             is_broken: false,
             connects: 0,
         }
@@ -114,6 +118,13 @@ impl Node {
         }
     }
 
+    /// A row of `system.peers_v2`.
+    fn row_v2(&self) -> Vec<Vec<u8>> {
+        let mut row = self.row(false);
+        row.push(i32::from(self.address.port()).to_be_bytes().to_vec());
+        row
+    }
+
     fn row(&self, is_local: bool) -> Vec<Vec<u8>> {
         let IpAddr::V4(ip) = self.address.ip() else {
             unreachable!("simulated nodes have v4 addresses")
@@ -137,6 +148,17 @@ impl Node {
     }
 }
 
+const PEER_V2_COLUMNS: [&str; 8] = [
+    "host_id",
+    "data_center",
+    "rack",
+    "release_version",
+    "tokens",
+    "schema_version",
+    "native_address",
+    "native_port",
+];
+
 const NODE_COLUMNS: [&str; 9] = [
     "host_id",
     "data_center",
@@ -149,11 +171,17 @@ const NODE_COLUMNS: [&str; 9] = [
     "partitioner",
 ];
 
-/// The answer to a query of a system table by `asked`; `None`: not one of those.
+/// The answer to a query of a system table by `asked`; `None`: not one that it has.
 pub(crate) fn system_table(query: &str, nodes: &[Node], asked: usize) -> Option<Vec<u8>> {
     let peer = |(index, node): &(usize, &Node)| *index != asked && node.is_member;
     if query.contains("system.local") {
         Some(rows(&NODE_COLUMNS, &[nodes[asked].row(true)]))
+    } else if query.contains("system.peers_v2") {
+        let peers = nodes.iter().enumerate().filter(peer);
+        let peers: Vec<_> = peers.map(|(_, node)| node.row_v2()).collect();
+        nodes[asked]
+            .has_peers_v2
+            .then(|| rows(&PEER_V2_COLUMNS, &peers))
     } else if query.contains("system.peers") {
         let peers = nodes.iter().enumerate().filter(peer);
         let peers: Vec<_> = peers.map(|(_, node)| node.row(false)).collect();
@@ -167,23 +195,14 @@ pub(crate) fn system_table(query: &str, nodes: &[Node], asked: usize) -> Option<
                 .for_each(|text| cell(&mut map, text.as_bytes()));
             vec![name.as_bytes().to_vec(), map]
         };
-        let all = [keyspace("one", "1"), keyspace("three", "3")];
-        Some(rows(&["keyspace_name", "replication"], &all))
-    } else if query.contains("system_schema.columns") {
-        let columns = [
-            "keyspace_name",
-            "table_name",
-            "column_name",
-            "kind",
-            "position",
-        ];
-        let row = |keyspace: &str| {
-            let texts = [keyspace, "t", "id", "partition_key"];
-            let mut row: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
-            row.push(0i32.to_be_bytes().to_vec());
-            row
-        };
-        Some(rows(&columns, &[row("one"), row("three")]))
+        let wanted = query.split("keyspace_name = ").nth(1);
+        let all = [("one", "1"), ("three", "3")];
+        let found: Vec<_> = all
+            .iter()
+            .filter(|(name, _)| wanted.is_none_or(|w| w == format!("'{name}'")))
+            .map(|(name, factor)| keyspace(name, factor))
+            .collect();
+        Some(rows(&["keyspace_name", "replication"], &found))
     } else {
         None
     }

@@ -193,8 +193,14 @@ impl World {
             self.send_event(index, &Event::SchemaChange(change.clone()));
             Reply::Message(Response::Result(ResultBody::SchemaChange(change)))
         } else {
-            let body = node::system_table(text, &self.nodes, index);
-            Reply::Rows(body.unwrap_or_else(|| panic!("nobody asks {text:?}")))
+            match node::system_table(text, &self.nodes, index) {
+                Some(body) => Reply::Rows(body),
+                None if text.contains("system.peers_v2") => {
+                    let error = ErrorBody::new("unconfigured table peers_v2", ErrorDetail::Invalid);
+                    Reply::Message(Response::Error(error))
+                }
+                None => panic!("nobody asks {text:?}"),
+            }
         }
     }
 

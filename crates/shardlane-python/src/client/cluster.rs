@@ -14,8 +14,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, ShardAwareness,
+    Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, RequestSpec,
+    ShardAwareness,
 };
+use shardlane_wire::Dialect;
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
 use super::batcher::{self, Batcher};
@@ -157,7 +159,7 @@ impl Cluster {
         allowed_authenticators=None, compression=None,
         connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
-        reconnect_delay_max=10.0, pool_wait=2.0, schema_agreement_timeout=10.0,
+        reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
         callouts=None, asks=Vec::new()
     ))]
@@ -180,6 +182,7 @@ impl Cluster {
         reconnect_delay_min: f64,
         reconnect_delay_max: f64,
         pool_wait: f64,
+        schema_events: bool,
         schema_agreement_timeout: f64,
         in_flight_per_connection_max: Option<usize>,
         application_name: Option<String>,
@@ -252,6 +255,7 @@ impl Cluster {
         config.reconnect_delay_min = seconds("reconnect_delay_min", reconnect_delay_min)?;
         config.reconnect_delay_max = seconds("reconnect_delay_max", reconnect_delay_max)?;
         config.pool_wait = seconds("pool_wait", pool_wait)?;
+        config.schema_events = schema_events;
         config.schema_agreement_timeout =
             seconds("schema_agreement_timeout", schema_agreement_timeout)?;
         if let Some(max) = in_flight_per_connection_max {
@@ -279,6 +283,17 @@ impl Cluster {
     /// Ends when requests can be sent.
     fn ready(&self, py: Python<'_>) -> PyResult<Py<Request>> {
         Request::begin(py, &self.core, Operation::WhenReady, Finish::Ready)
+    }
+
+    /// Ends when all nodes that are up report one schema version; RequestTimeout if that takes too long.
+    fn schema_agreement(&self, py: Python<'_>, timeout: f64) -> PyResult<Py<Request>> {
+        let timeout = seconds_to_duration(timeout).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "timeout={timeout}: give a number of seconds, not negative"
+            ))
+        })?;
+        let spec = RequestSpec::schema_agreement(Dialect::V4, timeout);
+        Request::begin(py, &self.core, Operation::Submit(spec), Finish::Ready)
     }
 
     /// Takes no more requests; those under way get `drain` seconds.
@@ -348,6 +363,7 @@ impl Cluster {
         let keyspaces = PyDict::new(py);
         for keyspace in &view.keyspaces {
             let info = PyDict::new(py);
+            info.set_item("version", keyspace.version)?;
             info.set_item("replication", keyspace.replication.clone())?;
             info.set_item("partition_keys", keyspace.partition_keys.clone())?;
             keyspaces.set_item(&keyspace.name, info)?;

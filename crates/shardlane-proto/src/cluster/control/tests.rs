@@ -6,6 +6,7 @@ use shardlane_wire::result::MetadataFlags;
 use shardlane_wire::types::CqlType;
 use shardlane_wire::{ColumnSpec, ResultBody, Rows, RowsMetadata};
 
+use super::super::topology::Topology;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -75,45 +76,131 @@ impl Bench {
         self.control.handle_lost(self.now, &error, &mut self.rng);
     }
 
+    /// A ScyllaDB node has answered.
     fn establish(&mut self) {
+        self.establish_as(Dialect::V4, true);
+    }
+
+    fn establish_as(&mut self, dialect: Dialect, is_scylla: bool) {
         self.control
-            .handle_established(self.now, ConnId(self.next - 1));
+            .handle_established(self.now, ConnId(self.next - 1), dialect, is_scylla);
     }
 
-    /// How many queries of a refresh wait to be sent; REGISTER aside.
-    fn queries(&mut self) -> usize {
+    /// What waits to be sent: token, text and paging state of queries; REGISTER aside.
+    fn sent(&mut self) -> Vec<(u64, String, Option<Vec<u8>>)> {
+        let query = |request| match request {
+            ControlRequest::Send {
+                token,
+                opcode: Opcode::Query,
+                body,
+                ..
+            } => match Request::decode(Dialect::V4, Opcode::Query, &body) {
+                Ok(Request::Query(query)) => {
+                    let paging_state = query.params.paging_state.map(<[u8]>::to_vec);
+                    Some((token, query.text.to_owned(), paging_state))
+                }
+                other => panic!("{other:?}"),
+            },
+            _ => None,
+        };
         std::iter::from_fn(|| self.control.poll_request())
-            .filter(|r| matches!(r, ControlRequest::Send { token, .. } if *token != REGISTER))
-            .count()
+            .filter_map(query)
+            .collect()
     }
 
-    /// Answers all queries of the refresh in flight.
+    /// The tables that wait to be read.
+    fn tables(&mut self) -> Vec<String> {
+        let table = |(_, text, _): (u64, String, Option<Vec<u8>>)| {
+            let from = text.split(" FROM ").nth(1).unwrap_or_default();
+            from.to_owned()
+        };
+        self.sent().into_iter().map(table).collect()
+    }
+
+    fn respond(&mut self, token: u64, rows: &[&[(&str, Vec<u8>)]]) -> Result<(), ConnectionError> {
+        self.respond_with(token, rows, None)
+    }
+
+    /// Answers all queries of a full refresh of a ScyllaDB node.
     fn answer(&mut self) -> Result<(), ConnectionError> {
-        let row = [
-            ("host_id", [7; 16].to_vec()),
-            ("data_center", b"dc".to_vec()),
-            ("tokens", vec![0, 0, 0, 1, 0, 0, 0, 1, b'5']),
-        ];
-        respond(&mut self.control, 0, &[&row])?;
-        (1..4).try_for_each(|token| respond(&mut self.control, token, &[]))
+        self.respond(0, &[&node_row(7)])?;
+        (1..3).try_for_each(|token| self.respond(token, &[]))
+    }
+
+    /// Connected, and through the first refresh.
+    fn up() -> Self {
+        let mut bench = Self::new(vec![ContactPoint::Address(address(1))]);
+        bench.wait(&[]);
+        bench.connect();
+        bench.establish();
+        assert_eq!(bench.tables().len(), 3);
+        bench.answer().unwrap();
+        assert_eq!(bench.refreshed(), Some((1, 1)));
+        bench
+    }
+
+    fn update(&mut self) -> Option<Update> {
+        std::iter::from_fn(|| self.control.poll_event()).find_map(|event| match event {
+            ControlEvent::Refreshed { update, .. } => Some(*update),
+            _ => None,
+        })
     }
 
     fn refreshed(&mut self) -> Option<(u64, usize)> {
         std::iter::from_fn(|| self.control.poll_event()).find_map(|event| match event {
-            ControlEvent::Refreshed {
-                generation,
-                snapshot,
-            } => Some((generation, snapshot.nodes.len())),
+            ControlEvent::Refreshed { generation, update } => {
+                Some((generation, update.topology.nodes.len()))
+            }
             _ => None,
         })
     }
+
+    fn respond_with(
+        &mut self,
+        token: u64,
+        rows: &[&[(&str, Vec<u8>)]],
+        paging_state: Option<&[u8]>,
+    ) -> Result<(), ConnectionError> {
+        let body = rows_body(rows);
+        let mut rows = body.rows();
+        rows.metadata.paging_state = paging_state;
+        let response = Response::Result(ResultBody::Rows(rows));
+        self.control.handle_response(self.now, token, &response)
+    }
 }
 
-fn respond(
-    control: &mut Control,
-    token: u64,
-    rows: &[&[(&str, Vec<u8>)]],
-) -> Result<(), ConnectionError> {
+fn node_row(id: u8) -> [(&'static str, Vec<u8>); 3] {
+    [
+        ("host_id", [id; 16].to_vec()),
+        ("data_center", b"dc".to_vec()),
+        ("tokens", vec![0, 0, 0, 1, 0, 0, 0, 1, b'5']),
+    ]
+}
+
+/// Rows as bytes.
+struct RowsBody {
+    column_count: u32,
+    raw_columns: Vec<u8>,
+    rows_count: u32,
+    cells: Vec<u8>,
+}
+
+impl RowsBody {
+    fn rows(&self) -> Rows<'_> {
+        Rows {
+            metadata: RowsMetadata {
+                flags: MetadataFlags::GLOBAL_TABLE_SPEC,
+                column_count: self.column_count,
+                raw_columns: &self.raw_columns,
+                ..RowsMetadata::default()
+            },
+            rows_count: self.rows_count,
+            rows: &self.cells,
+        }
+    }
+}
+
+fn rows_body(rows: &[&[(&str, Vec<u8>)]]) -> RowsBody {
     let (mut raw_columns, mut cells) = (Vec::new(), Vec::new());
     let names = rows.first().copied().unwrap_or_default();
     let specs: Vec<ColumnSpec> = names
@@ -130,17 +217,12 @@ fn respond(
         cells.extend_from_slice(&(value.len() as i32).to_be_bytes());
         cells.extend_from_slice(value);
     }
-    let rows = Rows {
-        metadata: RowsMetadata {
-            flags: MetadataFlags::GLOBAL_TABLE_SPEC,
-            column_count: specs.len() as u32,
-            raw_columns: &raw_columns,
-            ..RowsMetadata::default()
-        },
+    RowsBody {
+        column_count: specs.len() as u32,
+        raw_columns,
         rows_count: rows.len() as u32,
-        rows: &cells,
-    };
-    control.handle_response(token, &Response::Result(ResultBody::Rows(rows)))
+        cells,
+    }
 }
 
 #[test]
@@ -187,7 +269,7 @@ fn known_nodes_come_first_and_the_one_just_lost_last() {
     bench.wait(&[]);
     assert_eq!(bench.connect(), address(1));
     bench.establish();
-    assert_eq!(bench.queries(), QUERIES.len());
+    assert_eq!(bench.tables().len(), 3);
     bench.answer().unwrap();
     assert_eq!(bench.refreshed(), Some((1, 1)));
     bench.lose();
@@ -211,15 +293,18 @@ fn a_node_whose_first_refresh_fails_is_as_good_as_unreachable() {
     bench.wait(&[]);
     bench.connect();
     bench.establish();
-    bench.queries();
+    bench.tables();
     let refusal = Response::Error(ErrorBody::new("no", ErrorDetail::ServerError));
-    let error = bench.control.handle_response(1, &refusal).unwrap_err();
+    let error = bench
+        .control
+        .handle_response(bench.now, 1, &refusal)
+        .unwrap_err();
     assert!(matches!(error, ConnectionError::Protocol(_)));
     bench.lose();
     assert_eq!(bench.connect(), address(2), "at once");
     // Silence is no better.
     bench.establish();
-    bench.queries();
+    bench.tables();
     bench.wait(&[]);
     let request = bench.control.poll_request();
     assert!(
@@ -234,33 +319,38 @@ fn a_refresh_in_flight_does_not_tell_what_came_after_it_began() {
     bench.wait(&[]);
     bench.connect();
     bench.establish();
-    assert_eq!(bench.queries(), QUERIES.len());
+    assert_eq!(bench.tables().len(), 3);
     // The first refresh is on its way when something happens.
-    let wanted = bench.control.schedule_refresh(bench.now, Duration::ZERO);
+    let wanted = bench
+        .control
+        .schedule_refresh(bench.now, Duration::ZERO, Scope::EVERYTHING);
     bench.answer().unwrap();
     let (generation, _) = bench.refreshed().unwrap();
     assert!(generation < wanted, "too early to know");
-    assert_eq!(bench.queries(), 0);
+    assert_eq!(bench.tables(), [""; 0]);
     bench.wait(&[]);
-    assert_eq!(bench.queries(), QUERIES.len());
+    assert_eq!(bench.tables().len(), 3);
     // Lost on the way: the next one will do.
     bench.lose();
     bench.wait(&[1]);
     bench.connect();
     bench.establish();
-    bench.queries();
+    bench.tables();
     bench.answer().unwrap();
     assert!(bench.refreshed().unwrap().0 >= wanted);
 }
 
+fn schema_change(keyspace: &str, target: SchemaTarget) -> Event {
+    Event::SchemaChange(SchemaChange {
+        kind: SchemaChangeKind::Updated,
+        keyspace: keyspace.into(),
+        target,
+    })
+}
+
 #[test]
 fn events_wait_for_the_rest_of_the_burst() {
-    let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
-    bench.wait(&[]);
-    bench.connect();
-    bench.establish();
-    bench.queries();
-    bench.answer().unwrap();
+    let mut bench = Bench::up();
     assert_eq!(bench.control.next_timeout(), None);
     let first = bench.now;
     for _ in 0..5 {
@@ -273,7 +363,171 @@ fn events_wait_for_the_rest_of_the_burst() {
     }
     assert_eq!(bench.control.next_timeout(), Some(first + EVENT_QUIET));
     bench.wait(&[]);
-    assert_eq!(bench.queries(), QUERIES.len());
+    let tables = bench.tables();
+    assert_eq!(tables, ["system.local WHERE key = 'local'", "system.peers"]);
+}
+
+#[test]
+fn a_change_of_the_schema_reads_only_what_it_concerns() {
+    let mut bench = Bench::up();
+    let table = || SchemaTarget::Table("t".into());
+    for target in [table(), SchemaTarget::Type("u".into())] {
+        bench
+            .control
+            .handle_event(bench.now, &schema_change("k", target));
+    }
+    assert_eq!(
+        bench.control.next_timeout(),
+        None,
+        "of no concern to routing"
+    );
+    let told = std::iter::from_fn(|| bench.control.poll_event());
+    let told = told.filter(|e| matches!(e, ControlEvent::SchemaChanged(c) if &*c.keyspace == "k"));
+    assert_eq!(told.count(), 2);
+
+    for keyspace in ["k", "other", "k"] {
+        let event = schema_change(keyspace, SchemaTarget::Keyspace);
+        bench.control.handle_event(bench.now, &event);
+    }
+    bench.wait(&[]);
+    let tables = bench.tables();
+    assert_eq!(
+        tables,
+        [
+            "system_schema.keyspaces WHERE keyspace_name = 'k'",
+            "system_schema.keyspaces WHERE keyspace_name = 'other'",
+        ]
+    );
+    bench.respond(0, &[]).unwrap();
+    bench.respond(1, &[]).unwrap();
+    let update = bench.update().expect("read, and found to be gone");
+    assert!(!update.scope.nodes && update.keyspaces.is_empty());
+}
+
+#[test]
+fn in_v3_the_schema_tells_partition_keys() {
+    let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
+    bench.wait(&[]);
+    bench.connect();
+    let v3 = Dialect::new(shardlane_wire::Version::V3);
+    bench.establish_as(v3, true);
+    bench.tables();
+    bench.respond(0, &[&node_row(7)]).unwrap();
+    bench.respond(1, &[]).unwrap();
+    let keyspace = ("keyspace_name", b"k".to_vec());
+    let mut replication = 1i32.to_be_bytes().to_vec();
+    for text in ["class", "LocalStrategy"] {
+        replication.extend_from_slice(&(text.len() as i32).to_be_bytes());
+        replication.extend_from_slice(text.as_bytes());
+    }
+    bench
+        .respond(2, &[&[keyspace.clone(), ("replication", replication)]])
+        .unwrap();
+    let column = |name: &str, kind: &str, position: i32| {
+        [
+            keyspace.clone(),
+            ("table_name", b"t".to_vec()),
+            ("column_name", name.as_bytes().to_vec()),
+            ("kind", kind.as_bytes().to_vec()),
+            ("position", position.to_be_bytes().to_vec()),
+        ]
+    };
+    // The second part of the key is on the first page.
+    let page = [column("b", "partition_key", 1), column("c", "regular", -1)];
+    bench
+        .respond_with(3, &[&page[0], &page[1]], Some(b"more"))
+        .unwrap();
+    assert!(bench.update().is_none(), "there is more");
+    let sent = bench.sent();
+    let states: Vec<_> = sent
+        .iter()
+        .map(|(token, _, state)| (*token, state))
+        .collect();
+    assert_eq!(states, [(3, &Some(b"more".to_vec()))]);
+    bench
+        .respond(3, &[&column("a", "partition_key", 0)])
+        .unwrap();
+    let update = bench.update().expect("complete");
+    assert_eq!(update.keyspaces["k"].partition_keys["t"], ["a", "b"]);
+
+    // And here changes of tables do matter.
+    let event = schema_change("k", SchemaTarget::Table("t".into()));
+    bench.control.handle_event(bench.now, &event);
+    bench.wait(&[]);
+    let tables = bench.tables();
+    assert_eq!(
+        tables,
+        [
+            "system_schema.keyspaces WHERE keyspace_name = 'k'",
+            "system_schema.columns WHERE keyspace_name = 'k'",
+        ]
+    );
+}
+
+#[test]
+fn a_server_whose_pages_never_end_is_given_up() {
+    let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish();
+    bench.tables();
+    let begun = bench.now;
+    for _ in 0..PAGES_MAX {
+        // Slow, but each page in time.
+        bench.now = bench.now + MS;
+        bench.respond_with(1, &[], Some(b"more")).unwrap();
+        bench.sent();
+    }
+    let deadline = bench.control.next_timeout().expect("the next page's");
+    assert!(deadline.since(begun) > MS * PAGES_MAX);
+    let end = bench.respond_with(1, &[], Some(b"more"));
+    assert!(matches!(end, Err(ConnectionError::Protocol(_))), "{end:?}");
+}
+
+#[test]
+fn cassandra_tells_the_port_of_each_node_or_is_asked_the_old_way() {
+    let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish_as(Dialect::V4, false);
+    assert_eq!(bench.tables()[1], "system.peers_v2");
+    bench.respond(0, &[&node_row(7)]).unwrap();
+    let mut peer = node_row(8).to_vec();
+    peer.push(("native_address", vec![10, 0, 0, 2]));
+    peer.push(("native_port", 9999i32.to_be_bytes().to_vec()));
+    bench.respond(1, &[&peer]).unwrap();
+    bench.respond(2, &[]).unwrap();
+    let nodes = bench.update().expect("complete").topology.nodes;
+    let addresses: Vec<SocketAddr> = nodes.iter().map(|n| n.address).collect();
+    assert_eq!(
+        addresses,
+        [address(1), SocketAddr::from(([10, 0, 0, 2], 9999))]
+    );
+
+    // An older one: it is asked again within the same refresh, and only once for good.
+    bench.lose();
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish_as(Dialect::V4, false);
+    bench.tables();
+    bench.respond(0, &[&node_row(7)]).unwrap();
+    let refusal = ErrorBody::new("unconfigured table peers_v2", ErrorDetail::Invalid);
+    bench
+        .control
+        .handle_response(bench.now, 1, &Response::Error(refusal))
+        .unwrap();
+    assert_eq!(bench.tables(), ["system.peers"]);
+    let mut peer = node_row(8).to_vec();
+    peer.push(("rpc_address", vec![10, 0, 0, 2]));
+    bench.respond(1, &[&peer]).unwrap();
+    bench.respond(2, &[]).unwrap();
+    let nodes = bench.update().expect("complete").topology.nodes;
+    assert_eq!(nodes[1].address, address(2));
+    bench
+        .control
+        .schedule_refresh(bench.now, Duration::ZERO, Scope::NODES);
+    bench.wait(&[]);
+    assert_eq!(bench.tables()[1], "system.peers");
 }
 
 #[test]
@@ -282,7 +536,7 @@ fn an_answer_without_any_usable_node_is_refused() {
     bench.wait(&[]);
     bench.connect();
     bench.establish();
-    let end = (0..4).try_for_each(|token| respond(&mut bench.control, token, &[]));
+    let end = (0..3).try_for_each(|token| bench.respond(token, &[]));
     assert!(matches!(end, Err(ConnectionError::Protocol(_))), "{end:?}");
 }
 
@@ -297,13 +551,13 @@ fn one_node_under_two_addresses_counts_once_and_old_versions_of_the_dead_do_not(
         tokens: vec![shardlane_routing::Token(1)],
         schema_version: Some(HostId([version; 16])),
     };
-    let mut snapshot = Snapshot {
+    let mut topology = Topology {
         nodes: vec![node(1, 1, 5), node(2, 2, 5), node(1, 9, 5), node(3, 3, 4)],
-        ..Snapshot::default()
+        ..Topology::default()
     };
-    snapshot.drop_repeated_nodes();
-    let addresses: Vec<SocketAddr> = snapshot.nodes.iter().map(|n| n.address).collect();
+    topology.drop_repeated_nodes();
+    let addresses: Vec<SocketAddr> = topology.nodes.iter().map(|n| n.address).collect();
     assert_eq!(addresses, [address(1), address(2), address(3)]);
-    assert!(!snapshot.schema_agrees(|_| true));
-    assert!(snapshot.schema_agrees(|host_id| host_id != HostId([3; 16])));
+    assert!(!topology.schema_agrees(|_| true));
+    assert!(topology.schema_agrees(|host_id| host_id != HostId([3; 16])));
 }

@@ -1,0 +1,234 @@
+//! What the control connection reads, and how much of it: everything after connecting, later only what an
+//! event has touched.
+
+use std::collections::BTreeSet;
+
+use shardlane_wire::Dialect;
+use shardlane_wire::frame::Version;
+
+use super::topology::Update;
+use crate::time::Instant;
+
+/// So many keyspaces are read one by one; reading all of them is one query.
+const KEYSPACES_ONE_BY_ONE_MAX: usize = 16;
+
+/// The keyspaces that a refresh reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Keyspaces {
+    /// None.
+    #[default]
+    Unread,
+    /// These, each by its name; one that is not there any more is found out this way.
+    Named(BTreeSet<Box<str>>),
+    /// All.
+    All,
+}
+
+/// The parts that a refresh reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// `system.local` and the peers: topology, and schema versions.
+    pub(crate) nodes: bool,
+    pub(crate) keyspaces: Keyspaces,
+}
+
+impl Scope {
+    pub(crate) const EVERYTHING: Self = Self {
+        nodes: true,
+        keyspaces: Keyspaces::All,
+    };
+    pub(crate) const NODES: Self = Self {
+        nodes: true,
+        keyspaces: Keyspaces::Unread,
+    };
+
+    pub(crate) fn keyspace(name: &str) -> Self {
+        Self {
+            nodes: false,
+            keyspaces: Keyspaces::Named(BTreeSet::from([name.into()])),
+        }
+    }
+
+    /// Adds what `other` reads.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.nodes |= other.nodes;
+        self.keyspaces = match (std::mem::take(&mut self.keyspaces), other.keyspaces) {
+            (Keyspaces::All, _) | (_, Keyspaces::All) => Keyspaces::All,
+            (Keyspaces::Unread, some) | (some, Keyspaces::Unread) => some,
+            (Keyspaces::Named(mut names), Keyspaces::Named(more)) => {
+                names.extend(more);
+                if names.len() > KEYSPACES_ONE_BY_ONE_MAX {
+                    Keyspaces::All
+                } else {
+                    Keyspaces::Named(names)
+                }
+            }
+        };
+    }
+}
+
+/// What the server at the other end of the control connection has and needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Abilities {
+    /// It may have `system.peers_v2`, which tells each node's port (Cassandra 4.0 and later; ScyllaDB has none).
+    pub(crate) peers_v2: bool,
+    /// PREPARED does not tell which variables make up the partition key: the schema must.
+    pub(crate) wants_partition_keys: bool,
+}
+
+impl Abilities {
+    pub(crate) fn new(dialect: Dialect, is_scylla: bool) -> Self {
+        Self {
+            peers_v2: !is_scylla,
+            wants_partition_keys: dialect.version == Version::V3,
+        }
+    }
+}
+
+/// One query of a refresh. `SELECT *` for nodes, because servers differ in columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Query {
+    Local,
+    Peers,
+    PeersV2,
+    Keyspaces(Option<Box<str>>),
+    PartitionKeys(Option<Box<str>>),
+}
+
+impl Query {
+    /// The statement.
+    pub(crate) fn text(&self) -> String {
+        let of = |columns: &str, table: &str, keyspace: &Option<Box<str>>| {
+            let mut text = format!("SELECT {columns} FROM system_schema.{table}");
+            if let Some(keyspace) = keyspace {
+                text += " WHERE keyspace_name = '";
+                text += &keyspace.replace('\'', "''");
+                text.push('\'');
+            }
+            text
+        };
+        match self {
+            Self::Local => "SELECT * FROM system.local WHERE key = 'local'".to_owned(),
+            Self::Peers => "SELECT * FROM system.peers".to_owned(),
+            Self::PeersV2 => "SELECT * FROM system.peers_v2".to_owned(),
+            Self::Keyspaces(name) => of("keyspace_name, replication", "keyspaces", name),
+            Self::PartitionKeys(name) => of(
+                "keyspace_name, table_name, column_name, kind, position",
+                "columns",
+                name,
+            ),
+        }
+    }
+
+    /// The queries that read `scope`.
+    fn all(scope: &Scope, abilities: Abilities) -> Vec<Self> {
+        let mut queries = Vec::new();
+        if scope.nodes {
+            queries.push(Self::Local);
+            queries.push(if abilities.peers_v2 {
+                Self::PeersV2
+            } else {
+                Self::Peers
+            });
+        }
+        let names: Vec<Option<Box<str>>> = match &scope.keyspaces {
+            Keyspaces::Unread => Vec::new(),
+            Keyspaces::Named(names) => names.iter().cloned().map(Some).collect(),
+            Keyspaces::All => vec![None],
+        };
+        for name in names {
+            queries.push(Self::Keyspaces(name.clone()));
+            if abilities.wants_partition_keys {
+                queries.push(Self::PartitionKeys(name));
+            }
+        }
+        queries
+    }
+}
+
+/// A refresh under way.
+#[derive(Debug)]
+pub(crate) struct Refresh {
+    /// Which one; answers to an older one are of no use.
+    pub(crate) generation: u64,
+    pub(crate) queries: Vec<Query>,
+    /// How many of them are not answered yet.
+    pub(crate) outstanding: usize,
+    /// Until when the next page must have come.
+    pub(crate) deadline: Instant,
+    pub(crate) pages: u32,
+    pub(crate) update: Update,
+}
+
+impl Refresh {
+    pub(crate) fn new(
+        generation: u64,
+        scope: Scope,
+        abilities: Abilities,
+        deadline: Instant,
+    ) -> Self {
+        let queries = Query::all(&scope, abilities);
+        Self {
+            generation,
+            outstanding: queries.len(),
+            queries,
+            deadline,
+            pages: 0,
+            update: Update::new(scope),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_add_up_and_many_keyspaces_become_all() {
+        let mut scope = Scope::default();
+        scope.merge(Scope::keyspace("a"));
+        scope.merge(Scope::NODES);
+        scope.merge(Scope::keyspace("a"));
+        assert!(scope.nodes);
+        assert_eq!(scope.keyspaces, Scope::keyspace("a").keyspaces);
+        for n in 0..KEYSPACES_ONE_BY_ONE_MAX - 1 {
+            scope.merge(Scope::keyspace(&n.to_string()));
+            assert!(matches!(scope.keyspaces, Keyspaces::Named(_)));
+        }
+        scope.merge(Scope::keyspace("one more"));
+        assert_eq!(scope, Scope::EVERYTHING);
+        scope.merge(Scope::keyspace("a"));
+        assert_eq!(scope, Scope::EVERYTHING);
+    }
+
+    #[test]
+    fn queries_read_what_the_scope_says_and_the_server_has() {
+        let scylla = Abilities::new(Dialect::V4, true);
+        let cassandra = Abilities::new(Dialect::V4, false);
+        let old = Abilities::new(Dialect::new(Version::V3), false);
+        let texts = |scope: &Scope, abilities| -> Vec<String> {
+            let queries = Query::all(scope, abilities);
+            queries.iter().map(Query::text).collect()
+        };
+        assert_eq!(
+            texts(&Scope::EVERYTHING, scylla),
+            [
+                "SELECT * FROM system.local WHERE key = 'local'",
+                "SELECT * FROM system.peers",
+                "SELECT keyspace_name, replication FROM system_schema.keyspaces",
+            ]
+        );
+        assert_eq!(
+            texts(&Scope::NODES, cassandra)[1],
+            "SELECT * FROM system.peers_v2"
+        );
+        assert_eq!(
+            texts(&Scope::keyspace("it's"), old),
+            [
+                "SELECT keyspace_name, replication FROM system_schema.keyspaces WHERE keyspace_name = 'it''s'",
+                "SELECT keyspace_name, table_name, column_name, kind, position FROM system_schema.columns \
+                 WHERE keyspace_name = 'it''s'",
+            ]
+        );
+    }
+}

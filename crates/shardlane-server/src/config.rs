@@ -46,6 +46,11 @@ pub struct ClusterConfig {
     pub max_frame_bytes: usize,
     /// If set, connections must authenticate with SASL PLAIN as one of these users.
     pub users: Vec<Credentials>,
+    /// Whether tables with tablets take conditional statements, as since ScyllaDB 2025.4; earlier
+    /// versions refuse them (and say so when a keyspace with tablets is created).
+    pub lwt_with_tablets: bool,
+    /// How drivers are told of tablets.
+    pub tablets_routing: TabletsRouting,
     /// How long a coordinator waits for replicas.
     pub timeouts: Timeouts,
 }
@@ -66,6 +71,8 @@ impl Default for ClusterConfig {
             assignment: ShardAssignment::LeastLoaded,
             max_frame_bytes: 256 * 1024 * 1024,
             users: Vec::new(),
+            lwt_with_tablets: true,
+            tablets_routing: TabletsRouting::V1,
             timeouts: Timeouts::default(),
         }
     }
@@ -170,6 +177,17 @@ pub enum ShardAssignment {
     LeastLoaded,
     /// Any: as behind a load balancer that nobody can predict.
     Random,
+}
+
+/// Which protocol extensions tell drivers of tablets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TabletsRouting {
+    /// None: every driver goes by the ring.
+    Off,
+    /// `TABLETS_ROUTING_V1`: a request that has met the wrong shard is answered with the right tablet.
+    V1,
+    /// `TABLETS_ROUTING_V2_EXPERIMENTAL` as well: a request that shows an old version is.
+    V2,
 }
 
 /// A user of SASL PLAIN.

@@ -20,6 +20,8 @@ mod rng;
 pub mod stats;
 
 pub use cluster::{Cluster, ControlError, NodeInfo, NodePlan, NodeState};
-pub use config::{ClusterConfig, Credentials, ShardAssignment, Shards, StartError, Timeouts};
-pub use faults::{Condition, PortFault, Reaction, Rule, RuleId};
+pub use config::{
+    ClusterConfig, Credentials, ShardAssignment, Shards, StartError, TabletsRouting, Timeouts,
+};
+pub use faults::{Condition, PortFault, Reaction, Rule, RuleId, TabletLie};
 pub use stats::{ClusterStats, NodeStats, PortKind, ShardStats};

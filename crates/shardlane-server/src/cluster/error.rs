@@ -22,6 +22,15 @@ pub enum ControlError {
     LastNode,
     /// A node could not be started.
     Start(StartError),
+    /// There is no such table, or its keyspace has no tablets.
+    NoTablets {
+        /// The keyspace.
+        keyspace: String,
+        /// The table.
+        table: String,
+    },
+    /// A tablet cannot be moved or split like that; the text says why.
+    Tablet(String),
     /// Other nodes did not do their part in time.
     Stuck(&'static str),
 }
@@ -33,6 +42,12 @@ impl fmt::Display for ControlError {
             Self::WrongState { index, state } => write!(f, "node {index} is {state}"),
             Self::LastNode => f.write_str("the only node that is up cannot leave the cluster"),
             Self::Start(source) => write!(f, "the node did not start: {source}"),
+            Self::NoTablets { keyspace, table } => write!(
+                f,
+                "{keyspace}.{table} has no tablets: create its keyspace WITH tablets = \
+                 {{'enabled': true}}"
+            ),
+            Self::Tablet(why) => f.write_str(why),
             Self::Stuck(what) => write!(f, "other nodes did not finish in time: {what}"),
         }
     }

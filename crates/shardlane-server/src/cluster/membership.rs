@@ -4,6 +4,7 @@
 //! writes (and every coordinator knows it: a *barrier*), then is given the old ones (*streaming*), and
 //! only then is asked and counted.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -43,7 +44,7 @@ pub struct NodePlan {
 /// The nodes, and who changes them.
 #[derive(Debug)]
 pub(super) struct Plane {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// By index; `None` for a node that was removed.
     slots: Vec<Option<Slot>>,
     next_epoch: u64,
@@ -135,11 +136,16 @@ impl Plane {
         };
         let mut parts = ViewParts {
             cluster_name: Arc::from(&*config.name),
-            schema: Schema::new(flavour),
+            schema: if config.lwt_with_tablets {
+                Schema::new(flavour).with_lwt_on_tablets()
+            } else {
+                Schema::new(flavour)
+            },
             members: Vec::new(),
             datacenters: Vec::new(),
             in_ring: vec![true; config.nodes],
             in_pending_ring: None,
+            tablets: BTreeMap::new(),
             cas_frozen: false,
         };
         let mut slots = Vec::new();
@@ -194,7 +200,11 @@ impl Plane {
     }
 
     /// The node, if it is in the right state.
-    fn slot_in(&mut self, index: usize, fits: &[NodeState]) -> Result<&mut Slot, ControlError> {
+    pub(super) fn slot_in(
+        &mut self,
+        index: usize,
+        fits: &[NodeState],
+    ) -> Result<&mut Slot, ControlError> {
         let slot = self.slot(index)?;
         let state = slot.info.state;
         if fits.contains(&state) {
@@ -249,7 +259,7 @@ impl Plane {
     }
 
     /// Sends an order to the shards of nodes that `wanted` picks and waits until all have done it.
-    fn order(
+    pub(super) fn order(
         &self,
         wanted: impl Fn(&Slot) -> bool,
         make: impl Fn(Sender<()>) -> Control,
@@ -278,7 +288,7 @@ impl Plane {
     }
 
     /// Waits until no shard acts on an older view.
-    fn barrier(&self) -> Result<(), ControlError> {
+    pub(super) fn barrier(&self) -> Result<(), ControlError> {
         self.order(|_| true, Control::Barrier, "taking note of the change")
     }
 
@@ -286,7 +296,7 @@ impl Plane {
     fn stream(&self) -> Result<(), ControlError> {
         self.order(
             |slot| slot.info.state == NodeState::Up,
-            Control::Stream,
+            |done| Control::Stream(None, done),
             "streaming",
         )
     }
@@ -463,6 +473,7 @@ impl Plane {
         };
         self.tell(Some(new), index);
         self.tell(self.status(index, StatusChangeKind::Up), index);
+        self.move_tablets_onto(index)?;
         Ok(index)
     }
 
@@ -477,7 +488,10 @@ impl Plane {
     }
 
     /// Changes the view while no conditional write is under way. Those that come meanwhile wait.
-    fn while_frozen(&self, change: impl FnOnce(&mut ViewParts)) -> Result<(), ControlError> {
+    pub(super) fn while_frozen(
+        &self,
+        change: impl FnOnce(&mut ViewParts),
+    ) -> Result<(), ControlError> {
         self.shared.change(|parts| parts.cas_frozen = true);
         let settled = self.barrier();
         self.shared.change(|parts| {
@@ -504,6 +518,7 @@ impl Plane {
             parts.in_pending_ring = Some(next);
         });
         self.barrier()?;
+        self.move_tablets_off(index)?;
         self.stream()?;
         self.switch_ring(|_| {})?;
         let down = self.status(index, StatusChangeKind::Down);

@@ -2,13 +2,17 @@
 
 mod error;
 mod membership;
+mod migration;
 mod ports;
 pub(crate) mod shared;
 mod slot;
+pub(crate) mod tablets;
 pub(crate) mod view;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shardlane_routing::{Tablet, Token};
 
 pub use error::ControlError;
 pub use membership::NodePlan;
@@ -123,7 +127,7 @@ impl Cluster {
     }
 
     /// Adds a node on the next address. It is given the data of the ranges that it takes over,
-    /// then joins, and clients are told. Returns its index.
+    /// then joins, and clients are told; then its share of the tablets moves to it. Returns its index.
     pub fn add_node(&self, plan: NodePlan) -> Result<usize, ControlError> {
         self.plane().add_node(plan)
     }
@@ -132,6 +136,32 @@ impl Cluster {
     /// (decommission); if it is down, they take over from the replicas that are left (removenode).
     pub fn remove_node(&self, index: usize) -> Result<(), ControlError> {
         self.plane().remove_node(index)
+    }
+
+    /// The tablets of a table, ascending, with their replicas as drivers know them.
+    pub fn tablets(&self, keyspace: &str, table: &str) -> Result<Vec<Tablet>, ControlError> {
+        self.plane().tablets(keyspace, table)
+    }
+
+    /// Moves the replica that node `from` has of the tablet of `token` to a shard: of another node that
+    /// has none of that tablet, or of `from` itself. Requests go on meanwhile. When this returns the
+    /// new replica serves and the old one is empty; drivers learn of it when they ask the old one.
+    pub fn migrate_tablet(
+        &self,
+        keyspace: &str,
+        table: &str,
+        token: Token,
+        from: usize,
+        to: (usize, u16),
+    ) -> Result<(), ControlError> {
+        self.plane()
+            .migrate_tablet(keyspace, table, token, from, to)
+    }
+
+    /// Cuts each tablet of a table in two halves, which stay where they are. Returns how many there
+    /// are now.
+    pub fn split_tablets(&self, keyspace: &str, table: &str) -> Result<usize, ControlError> {
+        self.plane().split_tablets(keyspace, table)
     }
 
     /// Makes a port of a node misbehave for connections to come, or behave again.

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use shardlane_wire::Event;
 
+use super::tablets;
 use super::view::{View, ViewParts};
 use crate::config::ClusterConfig;
 use crate::engine::Schema;
@@ -41,8 +42,9 @@ impl Shared {
         config: ClusterConfig,
         port: u16,
         shard_aware_port: Option<u16>,
-        parts: ViewParts,
+        mut parts: ViewParts,
     ) -> Self {
+        tablets::reconcile(&mut parts);
         let view = View::build(1, &parts, None);
         Self {
             seeds: AtomicU64::new(config.seed),
@@ -107,6 +109,7 @@ impl Shared {
         let (schema, outcome) = change(&parts.schema)?;
         if !Arc::ptr_eq(&schema, &parts.schema) {
             parts.schema = schema;
+            tablets::reconcile(&mut parts);
             self.publish(&parts);
         }
         Ok(outcome)

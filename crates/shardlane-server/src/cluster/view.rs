@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use shardlane_routing::{HostId, ReplicaMap, ReplicationStrategy, Ring, RingNode, Sharder, Token};
 
-use crate::engine::{Flavour, Keyspace, NodeInfo, Schema, Table, TableId, Topology};
+use super::tablets::TabletLayout;
+use crate::engine::{Flavour, Keyspace, NodeInfo, Schema, Table, TableId, TabletInfo, Topology};
 use crate::node::inbox::Link;
+use crate::node::shard::ShardId;
 
 /// Whether a member takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +61,8 @@ impl Member {
         self.state != MemberState::Down
     }
 
-    /// Which of its shards owns the token.
-    pub(crate) fn shard_of(&self, token: Token) -> u16 {
+    /// Which of its shards owns the token, in tables without tablets.
+    fn shard_of(&self, token: Token) -> u16 {
         self.sharder.shard_of(token)
     }
 }
@@ -84,12 +86,12 @@ impl Replication {
     }
 
     /// The replicas that are asked and counted. `None`: only the asking node itself.
-    pub(crate) fn replicas(&self, token: Token) -> Option<&[u32]> {
+    fn replicas(&self, token: Token) -> Option<&[u32]> {
         (!self.is_local()).then(|| self.map.replicas(token))
     }
 
     /// The replicas after the topology change that is under way, if any.
-    pub(crate) fn pending_replicas(&self, token: Token) -> &[u32] {
+    fn pending_replicas(&self, token: Token) -> &[u32] {
         self.pending.as_ref().map_or(&[], |map| map.replicas(token))
     }
 
@@ -127,6 +129,47 @@ impl Replication {
 pub(crate) struct TableRoute {
     pub(crate) table: Arc<Table>,
     pub(crate) replication: Arc<Replication>,
+    /// In a keyspace with tablets: then the ring has no say.
+    pub(crate) tablets: Option<Arc<TabletLayout>>,
+}
+
+impl TableRoute {
+    /// The replicas that are asked and counted. `None`: only the asking node itself.
+    pub(crate) fn replicas(&self, token: Token) -> Option<&[u32]> {
+        match &self.tablets {
+            Some(layout) => Some(layout.place(token).map_or(&[], |place| &place.nodes)),
+            None => self.replication.replicas(token),
+        }
+    }
+
+    /// The shard of a replica.
+    pub(crate) fn shard_of(&self, member: &Member, token: Token) -> u16 {
+        let place = self.tablets.as_ref().and_then(|t| t.place(token));
+        place
+            .and_then(|place| place.shard_on(member.index))
+            .unwrap_or_else(|| member.shard_of(token))
+    }
+
+    /// The nodes that take writes besides: they are going to be replicas.
+    pub(crate) fn pending_replicas(&self, token: Token) -> &[u32] {
+        match &self.tablets {
+            Some(_) => &[],
+            None => self.replication.pending_replicas(token),
+        }
+    }
+
+    /// The shard that takes writes besides, of a tablet that moves.
+    pub(crate) fn also_written(&self, token: Token) -> Option<ShardId> {
+        self.tablets.as_ref()?.place(token)?.also
+    }
+
+    /// The last token of the range in which all have the replicas of `token`.
+    pub(crate) fn range_end(&self, view: &View, token: Token) -> Token {
+        match &self.tablets {
+            Some(layout) => layout.place(token).map_or(Token::MAX, |place| place.last),
+            None => view.range_end(token),
+        }
+    }
 }
 
 /// Table ids are random already: their first bytes are the hash.
@@ -186,6 +229,8 @@ pub(crate) struct ViewParts {
     pub(crate) in_ring: Vec<bool>,
     /// The same after the change under way.
     pub(crate) in_pending_ring: Option<Vec<bool>>,
+    /// The tablets of each table that has any.
+    pub(crate) tablets: BTreeMap<TableId, Arc<TabletLayout>>,
     pub(crate) cas_frozen: bool,
 }
 
@@ -212,6 +257,7 @@ impl View {
                 let route = TableRoute {
                     table: Arc::clone(table),
                     replication: Arc::clone(replication),
+                    tablets: parts.tablets.get(&table.id).cloned(),
                 };
                 tables.insert(table.id, route);
             }
@@ -267,7 +313,7 @@ impl View {
     }
 
     /// The last token of the range of the ring that `token` is in.
-    pub(crate) fn range_end(&self, token: Token) -> Token {
+    fn range_end(&self, token: Token) -> Token {
         let at = self.range_ends.partition_point(|end| *end < token);
         self.range_ends.get(at).copied().unwrap_or(Token::MAX)
     }
@@ -300,8 +346,31 @@ impl View {
             partitioner: PARTITIONER.to_owned(),
             local: info(local),
             peers: peers.map(info).collect(),
-            tablets: Vec::new(),
+            tablets: self.tablet_infos(),
         })
+    }
+}
+
+impl View {
+    fn tablet_infos(&self) -> Vec<TabletInfo> {
+        let of = |route: &TableRoute| {
+            let places = route.tablets.as_ref()?.places().iter();
+            let replicas = |nodes: &[u32], shards: &[u16]| {
+                let pairs = nodes.iter().zip(shards);
+                pairs
+                    .filter_map(|(&node, &shard)| {
+                        Some((self.member(node)?.host_id.0, u32::from(shard)))
+                    })
+                    .collect()
+            };
+            Some(TabletInfo {
+                table: route.table.id,
+                tablets: places
+                    .map(|place| (place.last, replicas(&place.nodes, &place.shards)))
+                    .collect(),
+            })
+        };
+        self.tables.values().filter_map(of).collect()
     }
 }
 

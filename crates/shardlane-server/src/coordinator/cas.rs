@@ -85,7 +85,7 @@ impl Shard {
     ) -> Result<ShardId, ErrorBody> {
         let view = &self.view;
         let own = [self.id.node];
-        let replicas = route.replication.replicas(token).unwrap_or(&own);
+        let replicas = route.replicas(token).unwrap_or(&own);
         let datacenter = (level == SerialConsistency::LocalSerial).then(|| self.datacenter());
         let leader = view.leader(replicas, datacenter).ok_or_else(|| {
             errors::unavailable(Unavailable {
@@ -96,7 +96,7 @@ impl Shard {
         })?;
         Ok(ShardId {
             node: leader.index,
-            shard: leader.shard_of(token),
+            shard: route.shard_of(leader, token),
         })
     }
 
@@ -191,7 +191,7 @@ impl Shard {
             Ok(chosen) => chosen,
             Err(seen) => return self.finish(origin, Some(lock), Err(errors::unavailable(seen))),
         };
-        let is_mine = self.is_mine_alone(&view, &command, &choice);
+        let is_mine = self.is_mine_alone(&view, route, &command, &choice);
         match then {
             Then::Cas(lead) if is_mine => {
                 let result = self.read_here(&command);

@@ -81,7 +81,7 @@ impl Shard {
         consistency: Consistency,
     ) -> Result<ShardId, shardlane_wire::ErrorBody> {
         let own = [self.id.node];
-        let replicas = route.replication.replicas(token).unwrap_or(&own);
+        let replicas = route.replicas(token).unwrap_or(&own);
         let here = self.datacenter();
         Quota::new(consistency, replicas, &route.replication, view, here)
             .map_err(errors::unavailable)?;
@@ -97,7 +97,7 @@ impl Shard {
         match member {
             Some(member) => Ok(ShardId {
                 node: member.index,
-                shard: member.shard_of(token),
+                shard: route.shard_of(member, token),
             }),
             // ANY is no level for counters: somebody must add.
             None => Err(errors::unavailable(super::quota::Unavailable {

@@ -158,7 +158,10 @@ impl Shard {
         };
         let shards = match &command.target {
             ReadTarget::Partition(partition) => {
-                let shard = member.shard_of(partition.token);
+                let Some(route) = view.table(command.table) else {
+                    return false;
+                };
+                let shard = route.shard_of(member, partition.token);
                 shard..shard + 1
             }
             ReadTarget::Range { .. } => 0..member.sharder.nr_shards.get(),

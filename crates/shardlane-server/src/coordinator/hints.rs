@@ -1,6 +1,7 @@
 //! Writes kept for replicas that were all down: consistency ANY accepts them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::message::{Message, Work};
 use crate::engine::Mutation;
@@ -26,12 +27,16 @@ impl Hints {
 impl Shard {
     /// Sends what was kept for a node that is up again.
     pub(crate) fn replay_hints(&mut self, node: u32) {
-        let Some(member) = self.view.member(node) else {
+        let view = Rc::clone(&self.view);
+        let Some(member) = view.member(node) else {
             return;
         };
         for mutation in self.hints.0.remove(&node).unwrap_or_default() {
-            let shard = usize::from(member.shard_of(mutation.token()));
-            if let Some(link) = member.shards.get(shard) {
+            let Some(route) = view.table(mutation.table) else {
+                continue;
+            };
+            let shard = route.shard_of(member, mutation.token());
+            if let Some(link) = member.shards.get(usize::from(shard)) {
                 link.send(Message::Work {
                     work: Work::Apply(mutation),
                     reply: None,

@@ -4,6 +4,7 @@ use crate::engine::{
     CasPlan, CounterUpdate, Mutation, PartialResult, ReadCommand, RowsOut, TableId,
 };
 use crate::node::shard::ShardId;
+use shardlane_routing::Token;
 use shardlane_wire::{Consistency, ErrorBody, SerialConsistency};
 
 /// Names a task of one shard. The generation tells tasks apart that used the same slot one after
@@ -47,6 +48,12 @@ pub(crate) enum Work {
     Read(ReadCommand),
     /// Forget a table's data.
     Truncate(TableId),
+    /// Forget a table's partitions with tokens in `(after, last]`: they lie elsewhere now.
+    Forget {
+        table: TableId,
+        after: Token,
+        last: Token,
+    },
     /// As the leader of a counter's partition: add, and spread the sum to the other replicas.
     LeadCounter {
         update: CounterUpdate,

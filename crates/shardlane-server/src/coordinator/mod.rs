@@ -20,5 +20,6 @@ pub(crate) mod respond;
 pub(crate) mod session;
 pub(crate) mod statement;
 pub(crate) mod stream;
+pub(crate) mod tablets;
 pub(crate) mod task;
 pub(crate) mod write;

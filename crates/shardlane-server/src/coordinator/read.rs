@@ -72,7 +72,7 @@ impl Shard {
                 Ok(chosen) => chosen,
                 Err(seen) => return self.finish(origin, None, Err(errors::unavailable(seen))),
             };
-            if self.is_mine_alone(&view, &command, &choice) {
+            if self.is_mine_alone(&view, route, &command, &choice) {
                 let result = self.read_here(&command);
                 run.feed(result);
                 continue;
@@ -100,13 +100,13 @@ impl Shard {
     pub(crate) fn is_mine_alone(
         &self,
         view: &View,
+        route: &TableRoute,
         command: &ReadCommand,
         choice: &Choice,
     ) -> bool {
         match &command.target {
             ReadTarget::Partition(partition) => {
-                choice.targets == [self.id.node]
-                    && self.owns(view, &choice.targets, partition.token)
+                choice.targets == [self.id.node] && self.owns(view, route, partition.token)
             }
             ReadTarget::Range { .. } => {
                 choice.targets == [self.id.node] && self.node.counters.len() == 1
@@ -126,7 +126,7 @@ impl Shard {
             ReadTarget::Partition(partition) => (partition.token, None),
             ReadTarget::Range { last, .. } => (command.first_token(), Some(*last)),
         };
-        let Some(replicas) = route.replication.replicas(token) else {
+        let Some(replicas) = route.replicas(token) else {
             let targets = vec![self.id.node];
             return Ok((
                 command,
@@ -141,10 +141,10 @@ impl Shard {
         let Some(last) = last else {
             return Ok((command, choice));
         };
-        let mut end = view.range_end(token);
+        let mut end = route.range_end(view, token);
         while end < last {
-            let next = view.range_end(Token(end.0 + 1));
-            let replicas = route.replication.replicas(next).unwrap_or_default();
+            let next = route.range_end(view, Token(end.0 + 1));
+            let replicas = route.replicas(next).unwrap_or_default();
             if next <= end || !choice.targets.iter().all(|node| replicas.contains(node)) {
                 break;
             }

@@ -51,6 +51,10 @@ impl Shard {
                 self.store.truncate(table);
                 Answer::Done
             }
+            Work::Forget { table, after, last } => {
+                self.store.forget_range(table, after, last);
+                Answer::Done
+            }
             Work::LeadCounter {
                 update,
                 consistency,

@@ -9,8 +9,8 @@ use shardlane_wire::{
 };
 
 use super::errors;
-use super::task::Client;
-use crate::faults::{Reaction, RequestContext, ResponseFault, first_hit};
+use super::task::{Client, TabletNote};
+use crate::faults::{Reaction, RequestContext, ResponseFault, TabletLie, first_hit};
 use crate::net::connection::{ConnectionKey, Phase, UNSENT_MAX};
 use crate::node::shard::Shard;
 use crate::stats::PortKind;
@@ -19,6 +19,8 @@ use crate::stats::PortKind;
 enum Judged {
     /// It goes on; SUPPORTED may have to name a wrong shard.
     GoOn(Option<u16>),
+    /// It goes on; the answer is not to be true about its tablet.
+    Lie(TabletLie),
     /// It has been dealt with.
     Done,
 }
@@ -77,6 +79,7 @@ impl Shard {
             tracing_id: None,
             skip_metadata: false,
             statement: None,
+            tablet: TabletNote::None,
         };
         self.respond_error(&client, errors::protocol(message));
         if let Some(connection) = self.connection(key) {
@@ -101,6 +104,7 @@ impl Shard {
             tracing_id: None,
             skip_metadata: false,
             statement: None,
+            tablet: TabletNote::None,
         };
         let mut unpacked = Vec::new();
         let body = if header.has(shardlane_wire::Flags::COMPRESSION) {
@@ -134,6 +138,10 @@ impl Shard {
         } else {
             match self.judge(&client, &request) {
                 Judged::GoOn(wrong_shard) => wrong_shard,
+                Judged::Lie(lie) => {
+                    client.tablet = TabletNote::Lie(lie);
+                    None
+                }
                 Judged::Done => return,
             }
         };
@@ -214,6 +222,7 @@ impl Shard {
                 return Judged::Done;
             }
             Reaction::WrongShard(shard) => return Judged::GoOn(Some(*shard)),
+            Reaction::WrongTablet(lie) => return Judged::Lie(*lie),
             _ => {}
         }
         if let Some(fault) = reaction.response_fault()

@@ -9,7 +9,7 @@ use shardlane_wire::{
 };
 
 use super::replica::Outcome;
-use super::task::Client;
+use super::task::{Client, TabletNote};
 use crate::engine::RowsOut;
 use crate::faults::{Aftermath, ResponseFault, damage};
 use crate::net::connection::{Connection, ConnectionKey};
@@ -123,6 +123,10 @@ impl Shard {
     pub(crate) fn respond(&mut self, client: &Client, response: &Response<'_>, warnings: &[&str]) {
         let now = self.now;
         let mut scratch = Vec::new();
+        let entry = match response {
+            Response::Result(_) => self.tablet_entry(client.tablet),
+            _ => None,
+        };
         let Some(connection) = self.connection(client.connection) else {
             return;
         };
@@ -133,6 +137,10 @@ impl Shard {
         let envelope = ResponseEnvelope {
             tracing_id: client.tracing_id,
             warnings: warnings.to_vec(),
+            custom_payload: entry
+                .iter()
+                .map(|(key, value)| (*key, Some(&value[..])))
+                .collect(),
             ..ResponseEnvelope::default()
         };
         if !append(connection, client.stream, response, &envelope, &mut scratch) {
@@ -189,6 +197,7 @@ impl Shard {
                 tracing_id: None,
                 skip_metadata: false,
                 statement: None,
+                tablet: TabletNote::None,
             };
             self.respond(&client, &Response::Event(event.clone()), &[]);
         }

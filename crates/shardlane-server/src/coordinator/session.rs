@@ -10,6 +10,7 @@ use shardlane_wire::{
 
 use super::errors;
 use super::task::Client;
+use crate::config::TabletsRouting;
 use crate::engine::Flavour;
 use crate::net::connection::Phase;
 use crate::node::shard::Shard;
@@ -52,7 +53,7 @@ impl Shard {
             shard_aware_port: self.shared.shard_aware_port,
             lwt_mark: Some(LWT_MARK),
             rate_limit_error: Some(RATE_LIMIT_ERROR),
-            tablets_routing_v1: true,
+            tablets_routing_v1: self.shared.config.tablets_routing != TabletsRouting::Off,
             ..SupportedOptions::default()
         }
     }
@@ -86,6 +87,7 @@ impl Shard {
         };
         connection.dialect = options.dialect(connection.dialect.version);
         connection.marks_lwt = options.lwt_mark.is_some();
+        connection.tells_tablets = options.tablets_routing_v1;
         connection.compression = options.compression;
         if needs_credentials {
             connection.phase = Phase::Authenticating;

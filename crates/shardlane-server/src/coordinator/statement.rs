@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shardlane_routing::Token;
 use shardlane_wire::request::{Batch, BatchQuery, BatchType, Execute, Prepare, Query, QueryParams};
 use shardlane_wire::{
     BoundValues, Consistency, ErrorBody, ResultBody, SerialConsistency, Value, WriteType,
@@ -11,17 +10,16 @@ use shardlane_wire::{
 
 use super::cas::{LeadCas, LeadWork, Leading};
 use super::errors;
-use super::task::{Client, Origin};
+use super::task::{Client, Origin, TabletNote};
 use super::write::WriteOrder;
 use crate::cluster::shared::now_us;
 use crate::engine::{
-    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, Prepared, TableId, bind,
-    bind_batch, prepare,
+    BatchKind, BatchStatement, Bound, BoundArgs, Env, Operation, Prepared, bind, bind_batch,
+    prepare,
 };
 use crate::net::connection::ConnectionKey;
 use crate::node::shard::Shard;
 use crate::node::statements::{LocalStatement, Statement};
-use crate::stats::Arrival;
 
 /// What a request says besides its statement.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +83,7 @@ impl Shard {
 
     fn execute(
         &mut self,
-        client: Client,
+        mut client: Client,
         statement: &LocalStatement,
         params: &QueryParams<'_>,
         is_routable: bool,
@@ -95,9 +93,11 @@ impl Shard {
             Ok(operation) => operation,
             Err(error) => return self.respond_error(&client, error),
         };
-        if is_routable {
-            self.count_arrival(&operation);
-        }
+        let arrived = is_routable.then(|| self.count_arrival(&operation));
+        client.tablet = match arrived.flatten() {
+            Some(arrived) => self.tablet_note(&client, arrived),
+            None => TabletNote::None,
+        };
         self.start(client, operation, Terms::of(params), &env);
     }
 
@@ -260,48 +260,6 @@ impl Shard {
             return Err(errors::unprepared(id));
         }
         Ok(statement)
-    }
-
-    /// Counts how a request for one partition met this shard.
-    fn count_arrival(&self, operation: &Operation) {
-        let Some((table, token)) = routable(operation) else {
-            return;
-        };
-        let Some(route) = self.view.table(table) else {
-            return;
-        };
-        let Some(replicas) = route.replication.replicas(token) else {
-            return;
-        };
-        let arrival = if !replicas.contains(&self.id.node) {
-            Arrival::WrongNode
-        } else if self.owns(&self.view, replicas, token) {
-            Arrival::RightShard
-        } else {
-            Arrival::WrongShard
-        };
-        self.counters().arrival(arrival);
-    }
-}
-
-/// Table and token, if the operation is about one partition.
-fn routable(operation: &Operation) -> Option<(TableId, Token)> {
-    match operation {
-        Operation::Read(plan) => Some((plan.table().id, plan.partition()?.token)),
-        Operation::Cas(plan) => Some((plan.table().id, plan.partition().token)),
-        Operation::Write(mutations) => {
-            let first = mutations.first()?;
-            let token = first.token();
-            let is_one = mutations.iter().all(|mutation| mutation.token() == token);
-            is_one.then_some((first.table, token))
-        }
-        Operation::Counter(updates) => {
-            let first = updates.first()?;
-            let token = first.token();
-            let is_one = updates.iter().all(|update| update.token() == token);
-            is_one.then_some((first.table, token))
-        }
-        _ => None,
     }
 }
 

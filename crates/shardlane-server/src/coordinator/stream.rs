@@ -1,5 +1,5 @@
-//! Giving data to nodes that are about to need it: new owners of a range, and nodes that have been
-//! away. Data carries its timestamps, so giving too much, or twice, does no harm.
+//! Giving data to shards that are about to need it: new owners of a range or a tablet, and nodes that
+//! have been away. Data carries its timestamps, so giving too much, or twice, does no harm.
 
 use std::rc::Rc;
 use std::sync::mpsc::Sender;
@@ -35,10 +35,12 @@ impl Streaming {
 }
 
 impl Shard {
-    pub(crate) fn start_streaming(&mut self, done: Sender<()>) {
+    /// Sends what others need, of `only` these tables if they are given.
+    pub(crate) fn start_streaming(&mut self, only: Option<&[TableId]>, done: Sender<()>) {
         let routes = self.view.tables();
         let tables = routes
             .filter(|route| !route.table.is_virtual && !route.replication.is_local())
+            .filter(|route| only.is_none_or(|only| only.contains(&route.table.id)))
             .map(|route| route.table.id)
             .collect();
         let streaming = Streaming {
@@ -117,14 +119,14 @@ impl Shard {
         }
     }
 
-    /// The shards of other nodes that must be given what they lack at this token.
+    /// The other shards that must be given what they lack at this token.
     fn in_need(&self, view: &View, route: &TableRoute, token: Token) -> Vec<ShardId> {
-        let replicas = route.replication.replicas(token).unwrap_or_default();
+        let replicas = route.replicas(token).unwrap_or_default();
         let restoring = replicas.iter().filter(|&&node| {
             view.member(node)
                 .is_some_and(|member| member.state == MemberState::Restoring)
         });
-        let pending = route.replication.pending_replicas(token).iter();
+        let pending = route.pending_replicas(token).iter();
         let pending = pending.filter(|node| !replicas.contains(node));
         restoring
             .chain(pending)
@@ -132,8 +134,9 @@ impl Shard {
             .filter_map(|&node| view.member(node))
             .map(|member| ShardId {
                 node: member.index,
-                shard: member.shard_of(token),
+                shard: route.shard_of(member, token),
             })
+            .chain(route.also_written(token).filter(|&to| to != self.id))
             .collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use shardlane_routing::Token;
 use shardlane_wire::{Consistency, WriteType};
 use slab::Slab;
 
@@ -12,7 +13,8 @@ use super::message::{ReplyTo, TaskKey};
 use super::quota::Quota;
 use super::stream::Streaming;
 use crate::config::Timeouts;
-use crate::engine::RowsOut;
+use crate::engine::{RowsOut, TableId};
+use crate::faults::TabletLie;
 use crate::net::connection::ConnectionKey;
 use crate::node::statements::LocalStatement;
 use crate::node::timers::DeadlineQueue;
@@ -30,6 +32,24 @@ pub(crate) struct Client {
     /// The client knows the result's columns from PREPARED.
     pub(crate) skip_metadata: bool,
     pub(crate) statement: Option<LocalStatement>,
+    /// What the answer shall say of a tablet.
+    pub(crate) tablet: TabletNote,
+}
+
+/// What an answer says of a tablet, in its custom payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum TabletNote {
+    /// Nothing.
+    #[default]
+    None,
+    /// Nothing so far; if the table has tablets, not the truth.
+    Lie(TabletLie),
+    /// Where this table has this token.
+    Tell {
+        table: TableId,
+        token: Token,
+        lie: Option<TabletLie>,
+    },
 }
 
 /// Who gets the answer to a task.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shardlane_routing::Token;
 use shardlane_wire::{Consistency, ErrorBody, WriteType};
 
 use super::errors;
@@ -10,7 +11,7 @@ use super::message::{TaskKey, Work};
 use super::quota::{Quota, Unavailable};
 use super::replica::Outcome;
 use super::task::{Origin, Patience, Task, TaskKind, WriteTask};
-use crate::cluster::view::View;
+use crate::cluster::view::{TableRoute, View};
 use crate::engine::{Mutation, RowsOut};
 use crate::node::shard::{Shard, ShardId};
 
@@ -117,32 +118,31 @@ impl Shard {
             return Ok(quota);
         };
         let here = self.datacenter();
-        match route.replication.replicas(token) {
+        let is_mine = self.owns(view, route, token);
+        match route.replicas(token) {
             Some(replicas) => {
                 quota = Quota::new(level, replicas, &route.replication, view, here)?;
-                if self.owns(view, replicas, token) {
+                if is_mine {
                     quota.count(here);
                 } else if level == Consistency::Any && !has_live(view, replicas) {
                     quota.received = quota.needed;
                 }
             }
-            None if self.owns(view, &[self.id.node], token) => quota.count(here),
+            None if is_mine => quota.count(here),
             None => {}
         }
         Ok(quota)
     }
 
     /// Whether this very shard has a replica of the token.
-    pub(crate) fn owns(
-        &self,
-        view: &View,
-        replicas: &[u32],
-        token: shardlane_routing::Token,
-    ) -> bool {
-        replicas.contains(&self.id.node)
+    pub(crate) fn owns(&self, view: &View, route: &TableRoute, token: Token) -> bool {
+        let is_replica = route
+            .replicas(token)
+            .is_none_or(|replicas| replicas.contains(&self.id.node));
+        is_replica
             && view
                 .member(self.id.node)
-                .is_some_and(|me| me.is_live() && me.shard_of(token) == self.id.shard)
+                .is_some_and(|me| me.is_live() && route.shard_of(me, token) == self.id.shard)
     }
 
     /// Sends a mutation to all who take it, and applies it here if this is one of them.
@@ -152,23 +152,25 @@ impl Shard {
             return;
         };
         let own = [self.id.node];
-        let replicas = route.replication.replicas(token).unwrap_or(&own);
-        let joining = route.replication.pending_replicas(token);
+        let replicas = route.replicas(token).unwrap_or(&own);
+        let joining = route.pending_replicas(token);
         let joining = joining.iter().filter(|node| !replicas.contains(node));
+        let shards = replicas
+            .iter()
+            .chain(joining)
+            .filter_map(|&node| view.member(node))
+            .map(|member| ShardId {
+                node: member.index,
+                shard: route.shard_of(member, token),
+            })
+            .chain(route.also_written(token));
         let reply = task.map(|(key, part)| self.reply_to(key, part));
         let (mut is_mine, mut is_taken) = (false, false);
-        for &node in replicas.iter().chain(joining) {
-            let Some(member) = view.member(node) else {
-                continue;
-            };
-            if !member.takes_writes() {
+        for to in shards {
+            if !view.member(to.node).is_some_and(|m| m.takes_writes()) {
                 continue;
             }
             is_taken = true;
-            let to = ShardId {
-                node,
-                shard: member.shard_of(token),
-            };
             if to == self.id {
                 is_mine = true;
             } else {

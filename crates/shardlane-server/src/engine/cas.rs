@@ -156,7 +156,7 @@ impl CasPlan {
                 "Operations on list positions are supported for one partition at a time only"
             }));
         }
-        if table.uses_tablets && self.is_conditional() {
+        if table.refuses_lwt && self.is_conditional() {
             return Err(CqlError::invalid(format!(
                 "{}.{}: LWT is not yet supported with tablets",
                 table.keyspace, table.name

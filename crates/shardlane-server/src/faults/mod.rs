@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use condition::Condition;
 pub(crate) use condition::RequestContext;
 pub(crate) use reaction::{Aftermath, ResponseFault, damage};
-pub use reaction::{PortFault, Reaction};
+pub use reaction::{PortFault, Reaction, TabletLie};
 
 use condition::Matcher;
 

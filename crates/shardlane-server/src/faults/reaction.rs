@@ -23,12 +23,28 @@ pub enum Reaction {
     Error(ErrorBody),
     /// SUPPORTED names this shard. For other requests, nothing.
     WrongShard(u16),
+    /// The custom payload says something of the tablet that is not true, even if the request has met
+    /// the right shard. For requests that no tablet would be told of, nothing.
+    WrongTablet(TabletLie),
     /// Bytes that are no frame, then the connection is closed.
     Garbage,
     /// The header announces a body of almost 4 GiB.
     OversizedLength,
     /// The answer comes on another stream: its id plus this.
     WrongStream(i16),
+}
+
+/// What is said of a tablet instead of the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TabletLie {
+    /// Each replica lies one shard further on.
+    NextShard,
+    /// The replicas lie on nodes that nobody knows.
+    UnknownNodes,
+    /// It has no replicas.
+    NoReplicas,
+    /// Bytes that are no tablet.
+    Garbage,
 }
 
 /// How a port of a node misbehaves. Connections that are there already stay.
@@ -120,7 +136,9 @@ impl Reaction {
             Self::Garbage => ResponseFault::Garbage,
             Self::OversizedLength => ResponseFault::Oversized,
             Self::WrongStream(delta) => ResponseFault::Stream(*delta),
-            Self::Close | Self::Error(_) | Self::WrongShard(_) => return None,
+            Self::Close | Self::Error(_) | Self::WrongShard(_) | Self::WrongTablet(_) => {
+                return None;
+            }
         })
     }
 }

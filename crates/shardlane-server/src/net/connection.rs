@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) keyspace: Option<Arc<str>>,
     /// Whether PREPARED marks conditional statements.
     pub(crate) marks_lwt: bool,
+    /// Whether answers to requests that have gone astray carry the right tablet.
+    pub(crate) tells_tablets: bool,
     events: [bool; 3],
     pub(crate) out: Vec<u8>,
     sent: usize,
@@ -97,6 +99,7 @@ impl Connection {
             phase: Phase::New,
             keyspace: None,
             marks_lwt: false,
+            tells_tablets: false,
             events: [false; 3],
             out: Vec::new(),
             sent: 0,

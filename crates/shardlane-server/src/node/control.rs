@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 use mio::net::TcpStream;
 use shardlane_wire::Event;
 
+use crate::engine::TableId;
 use crate::faults::PortFault;
 use crate::stats::PortKind;
 
@@ -30,9 +31,9 @@ pub(crate) enum Control {
     /// Take note of the newest view and answer when everything that was begun under an older one
     /// has been sent out; conditional writes must even have ended.
     Barrier(Sender<()>),
-    /// Send this node's share of the data to nodes that are about to need it; answer when they
-    /// have it.
-    Stream(Sender<()>),
+    /// Send this shard's share of the data to shards that are about to need it, only of these tables
+    /// if any are given; answer when they have it.
+    Stream(Option<Arc<[TableId]>>, Sender<()>),
     /// Send writes that were kept for this node, which is up again.
     ReplayHints(usize),
     /// Tell the connections that have registered for it.

@@ -275,7 +275,7 @@ impl Shard {
             Control::Pause => self.is_paused = true,
             Control::Resume => self.resume(),
             Control::Barrier(done) => self.on_barrier(done),
-            Control::Stream(done) => self.start_streaming(done),
+            Control::Stream(only, done) => self.start_streaming(only.as_deref(), done),
             Control::ReplayHints(node) => self.replay_hints(node as u32),
             Control::Notify(event) => self.notify_clients(&event),
             Control::Stop { .. } => {}

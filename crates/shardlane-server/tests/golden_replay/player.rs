@@ -73,6 +73,8 @@ impl Player {
             shard_aware_port: Some(0),
             layout: vec![("dc1".to_owned(), "rack1".to_owned())],
             users,
+            // The sessions are of 6.2, which refused them.
+            lwt_with_tablets: false,
             ..ClusterConfig::default()
         };
         let cluster = Cluster::start(config).expect("a cluster");

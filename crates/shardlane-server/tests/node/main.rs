@@ -8,3 +8,4 @@ mod robustness;
 mod routing;
 mod session;
 mod support;
+mod tablets;

@@ -106,6 +106,8 @@ pub(crate) struct Client {
     next_stream: i16,
     pub(crate) events: Vec<Event>,
     pub(crate) supported: Option<SupportedOptions>,
+    /// The custom payload of the last answer.
+    pub(crate) payload: Vec<(String, Vec<u8>)>,
 }
 
 impl Client {
@@ -126,6 +128,7 @@ impl Client {
             next_stream: 0,
             events: Vec::new(),
             supported: None,
+            payload: Vec::new(),
         })
     }
 
@@ -220,6 +223,10 @@ impl Client {
                     continue;
                 }
                 let envelope = ResponseEnvelope::decode(&header, &body).expect("an envelope");
+                let entries = envelope.custom_payload.iter();
+                self.payload = entries
+                    .map(|(key, value)| ((*key).to_owned(), value.unwrap_or_default().to_vec()))
+                    .collect();
                 let response = Response::decode(Version::V4, header.opcode, envelope.body);
                 return Ok((header.stream, owned(response.expect("a response"))));
             }

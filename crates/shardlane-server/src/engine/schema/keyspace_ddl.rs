@@ -67,13 +67,13 @@ impl Schema {
             }
             Some(tablets) => tablets,
             // Opt-in, as with `enable_tablets: false` in scylla.yaml: everything here works without them,
-            // and conditional writes and counters do not work with them.
+            // and counters do not work with them.
             None => None,
         };
         let mut warnings = settings.warnings;
         if !scylla {
             warnings.clear();
-        } else if tablets.is_some() {
+        } else if tablets.is_some() && !self.lwt_with_tablets {
             warnings.insert(
                 0,
                 "Tables in this keyspace will be replicated using Tablets and will not support CDC, LWT and counters \

@@ -91,6 +91,7 @@ pub struct Schema {
     keyspaces: BTreeMap<Arc<str>, Arc<Keyspace>>,
     by_id: BTreeMap<TableId, (Arc<str>, Arc<str>)>,
     version: [u8; 16],
+    lwt_with_tablets: bool,
 }
 
 impl Schema {
@@ -104,9 +105,18 @@ impl Schema {
             keyspaces: keyspaces.collect(),
             by_id: BTreeMap::new(),
             version: [0; 16],
+            lwt_with_tablets: false,
         };
         schema.renew(0);
         Arc::new(schema)
+    }
+
+    /// The same schema, where tables with tablets do take conditional statements: so since ScyllaDB
+    /// 2025.4; earlier ones (6.2 among them) refuse them.
+    #[must_use]
+    pub fn with_lwt_on_tablets(mut self: Arc<Self>) -> Arc<Self> {
+        Arc::make_mut(&mut self).lwt_with_tablets = true;
+        self
     }
 
     /// Whose manners the server has.

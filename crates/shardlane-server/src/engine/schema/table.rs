@@ -119,6 +119,8 @@ pub struct Table {
     pub is_virtual: bool,
     /// Its keyspace uses tablets.
     pub uses_tablets: bool,
+    /// It has tablets, and the server's version has no conditional statements on them.
+    pub refuses_lwt: bool,
     /// The id for the next column added.
     pub(super) next_column_id: u32,
     /// Dropped columns: name, declared type, microseconds, kind.

@@ -37,7 +37,8 @@ impl Schema {
             return Err(CqlError::table_exists(&old.name, name));
         }
         let id = statement.with.id.unwrap_or_else(|| time_uuid(now_us, seed));
-        let table = build_table(old, statement, TableId(id))?;
+        let mut table = build_table(old, statement, TableId(id))?;
+        table.refuses_lwt = table.uses_tablets && !self.lwt_with_tablets;
         if table.is_counter && table.uses_tablets {
             return Err(CqlError::invalid(format!(
                 "Cannot use the 'counter' type for table {}.{name}: Counters are not yet supported with tablets",
@@ -280,6 +281,7 @@ pub(super) fn empty_table(keyspace: &Keyspace, name: &str, id: TableId) -> Table
         is_counter: false,
         is_virtual: false,
         uses_tablets: keyspace.tablets.is_some(),
+        refuses_lwt: false,
         next_column_id: 0,
         dropped: Vec::new(),
     }

@@ -143,4 +143,10 @@ fn what_conditional_writes_refuse() {
             .message
             .contains("tablets")
     );
+    // Since 2025.4 they are taken.
+    let mut db = Db::new();
+    db.schema = db.schema.clone().with_lwt_on_tablets();
+    db.run("CREATE KEYSPACE tb WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3} AND tablets = {'enabled': true}");
+    db.run("CREATE TABLE tb.kv (k int PRIMARY KEY, v int)");
+    db.run("INSERT INTO tb.kv (k) VALUES (1) IF NOT EXISTS");
 }

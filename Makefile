@@ -11,6 +11,8 @@ BENCH ?=
 FUZZ_SECONDS ?= 60
 SOAK_ITERATIONS ?= 10000000
 SOAK_SEED ?= 1
+SIM_HOURS ?= 24
+SIM_SEEDS ?= 5000
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -76,6 +78,17 @@ test-fuzz: ## a short run of `make fuzz`
 .PHONY: test-python
 test-python: $(STAMPS)/dev $(STAMPS)/extension ## the Python part of it (PYTEST="-k paging -x")
 	@$(PY) -m pytest $(PYTEST)
+
+.PHONY: simulate
+simulate: ## the machines in virtual time: SIM_HOURS of a cluster's life, and SIM_SEEDS storms
+	@echo "simulation: $(SIM_HOURS) h, and $(SIM_SEEDS) storms"
+	@SHARDLANE_SIM_HOURS=$(SIM_HOURS) SHARDLANE_SIM_SEEDS=$(SIM_SEEDS) \
+		$(CARGO) test --quiet --locked --release -p shardlane-proto --test simulation -- a_long_life storms
+
+.PHONY: soak
+soak: simulate fuzz $(STAMPS)/dev $(STAMPS)/extension ## much of all that in some minutes: simulation, fuzzing, real sockets
+	@SHARDLANE_KILL_ROUNDS=100 SHARDLANE_SOAK_STATEMENTS=1000000 \
+		$(PY) -m pytest tests/adversity/test_rolling_kill.py tests/adversity/test_soak.py --log-cli-level=INFO $(PYTEST)
 
 .PHONY: live
 live: $(STAMPS)/dev $(STAMPS)/extension ## the tests against a real Cassandra; `make test` skips them without Java 17 and Maven

@@ -126,7 +126,7 @@ async def change_faults(server: Cluster, ends: asyncio.Event) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(180 + STATEMENTS // 1000)
 @pytest.mark.asyncio
 async def test_soak():
     with Cluster(3, 2, seed=SEED) as server:

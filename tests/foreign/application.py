@@ -47,10 +47,12 @@ def _import_problem(module: str) -> str:
 
 
 @contextlib.contextmanager
-def application(driver: str, cluster: Cluster, replicas: int) -> Iterator[Application]:
-    """The driver's program, running; it is killed at the end if it has not ended."""
+def application(
+    driver: str, cluster: Cluster, replicas: int, script: str | None = None
+) -> Iterator[Application]:
+    """The driver's program, or another one, running; killed at the end if it has not ended."""
     need(driver)
-    script = DRIVERS[driver][0]
+    script = script or DRIVERS[driver][0]
     host = cluster.contact_points[0].rsplit(":", 1)[0]
     with (
         # A file: a pipe that nobody reads would stop a program with much to say.

@@ -14,11 +14,20 @@ has the words for what may go wrong; `shardlane.testing.plugin` is the pytest pl
 from __future__ import annotations
 
 from . import faults
-from ._cluster import Cluster, Fault, TestNode
+from ._cluster import Cluster, Fault, Tablet, TestNode
 from ._stats import ClusterStats, NodeStats, ShardStats
 
-__all__ = ["Cluster", "ClusterStats", "Fault", "NodeStats", "ShardStats", "TestNode", "faults"]
+__all__ = [
+    "Cluster",
+    "ClusterStats",
+    "Fault",
+    "NodeStats",
+    "ShardStats",
+    "Tablet",
+    "TestNode",
+    "faults",
+]
 
-for _public in (Cluster, ClusterStats, Fault, NodeStats, ShardStats, TestNode):
+for _public in (Cluster, ClusterStats, Fault, NodeStats, ShardStats, Tablet, TestNode):
     # What users see is where they import it from.
     _public.__module__ = __name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shardlane import _core, aio, sync
 from shardlane.exceptions import ConfigurationError
@@ -41,6 +41,10 @@ class Cluster:
         username: if given, clients have to log in as this user, ...
         password: ... with this password.
         seed: of tokens, host ids and whatever else looks random.
+        tablets_routing: how clients are told of tablets: ``"v1"``; ``"v2"``, with versions, as
+            newer ScyllaDB does as an experiment; ``"off"``, not at all.
+        lwt_with_tablets: whether tables with tablets take conditional statements, as since
+            ScyllaDB 2025.4; earlier versions refuse them.
 
     Raises:
         ConfigurationError: the options make no sense.
@@ -65,6 +69,8 @@ class Cluster:
         username: str | None = None,
         password: str | None = None,
         seed: int = 0,
+        tablets_routing: Literal["off", "v1", "v2"] = "v1",
+        lwt_with_tablets: bool = True,
     ) -> None:
         try:
             self._server = _core.Server(
@@ -80,6 +86,8 @@ class Cluster:
                 username=username,
                 password=password,
                 seed=seed,
+                tablets_routing=tablets_routing,
+                lwt_with_tablets=lwt_with_tablets,
             )
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigurationError(str(error)) from error
@@ -123,6 +131,47 @@ class Cluster:
         """
         index = self._running.add_node(shards)
         return next(node for node in self.nodes if node.index == index)
+
+    def tablets(self, keyspace: str, table: str) -> list[Tablet]:
+        """Return the tablets of a table, in the order of their tokens.
+
+        A keyspace has tablets if it is created ``WITH tablets = {'enabled': true}``; ``'initial'``
+        beside it says how many.
+
+        Raises:
+            RuntimeError: there is no such table, or it has no tablets.
+        """
+        told = self._running.tablets(keyspace, table)
+        return [Tablet(first, last, tuple(replicas)) for first, last, replicas in told]
+
+    def migrate_tablet(
+        self, keyspace: str, table: str, token: int, source: int, target: tuple[int, int]
+    ) -> None:
+        """Move one replica of a tablet, with its data, while clients are at work.
+
+        Clients learn of it when they ask where the replica was.
+
+        Args:
+            keyspace: of the table.
+            table: whose tablet.
+            token: any token of the tablet.
+            source: number of the node that has the replica.
+            target: number of the node and shard where it shall be: on another node, which has no
+                replica of this tablet, or on another shard of the same.
+
+        Raises:
+            RuntimeError: the table has no tablets, a node is not up or does not exist, the source
+                has no replica, or the target has one or is no shard.
+        """
+        self._running.migrate_tablet(keyspace, table, token, source, target)
+
+    def split_tablets(self, keyspace: str, table: str) -> int:
+        """Cut each tablet of a table in two, which stay where they are; return how many there are.
+
+        Raises:
+            RuntimeError: there is no such table, it has no tablets, or there would be too many.
+        """
+        return self._running.split_tablets(keyspace, table)
 
     def connect(self, keyspace: str | None = None, **options: Any) -> sync.Session[Any]:
         """Connect to all nodes; see ``shardlane.connect`` for options."""
@@ -190,6 +239,17 @@ class Cluster:
             f"<shardlane.testing.Cluster: {len(nodes)} nodes from {nodes[0].address} on,"
             f" port {self.port}, shard-aware port {self.shard_aware_port}>"
         )
+
+
+class Tablet(NamedTuple):
+    """A range of tokens of one table, and where it lies."""
+
+    first: int
+    """The token before the range."""
+    last: int
+    """The greatest token of the range."""
+    replicas: tuple[tuple[int, int], ...]
+    """Number of the node and shard of each replica."""
 
 
 class TestNode:

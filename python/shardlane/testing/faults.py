@@ -10,7 +10,7 @@ Conditions are asked when a request has arrived, and can be combined with ``&``,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shardlane._shared.errors import CODES
 
@@ -41,6 +41,7 @@ __all__ = [
     "text",
     "wrong_shard",
     "wrong_stream",
+    "wrong_tablet",
 ]
 
 OPCODES: Final = (
@@ -226,3 +227,17 @@ def oversized_length() -> Reaction:
 def wrong_stream(offset: int = 1) -> Reaction:
     """The answer comes on another stream: its id plus ``offset``."""
     return Reaction("wrong_stream", offset=offset)
+
+
+def wrong_tablet(
+    lie: Literal["next_shard", "unknown_nodes", "no_replicas", "garbage"] = "next_shard",
+) -> Reaction:
+    """What the answer tells of the tablet is not true, even if the request met the right shard.
+
+    For tables without tablets, and for clients that have not asked to be told, nothing.
+
+    Args:
+        lie: each replica is one shard further on; the replicas are on nodes that nobody knows;
+            there are none; the bytes are no tablet.
+    """
+    return Reaction("wrong_tablet", lie=lie)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use shardlane_server::{Condition, Reaction, Rule};
+use shardlane_server::{Condition, Reaction, Rule, TabletLie};
 use shardlane_wire::error::{ErrorBody, ErrorCode, ErrorDetail, RateLimitOp, WriteType};
 use shardlane_wire::{Consistency, Opcode};
 
@@ -96,11 +96,22 @@ fn reaction(given: &Bound<'_, PyDict>) -> PyResult<Reaction> {
         "close" => Reaction::Close,
         "error" => Reaction::Error(error(given)?),
         "wrong_shard" => Reaction::WrongShard(field(given, "shard")?),
+        "wrong_tablet" => Reaction::WrongTablet(lie(given)?),
         "garbage" => Reaction::Garbage,
         "oversized_length" => Reaction::OversizedLength,
         "wrong_stream" => Reaction::WrongStream(optional(given, "offset", 1)?),
         _ => return Err(bad(given, "there is no such kind of reaction")),
     })
+}
+
+fn lie(given: &Bound<'_, PyDict>) -> PyResult<TabletLie> {
+    match field::<String>(given, "lie")?.as_str() {
+        "next_shard" => Ok(TabletLie::NextShard),
+        "unknown_nodes" => Ok(TabletLie::UnknownNodes),
+        "no_replicas" => Ok(TabletLie::NoReplicas),
+        "garbage" => Ok(TabletLie::Garbage),
+        _ => Err(bad(given, "there is no such lie about a tablet")),
+    }
 }
 
 /// An error by its code, with plausible fields where the code has some.

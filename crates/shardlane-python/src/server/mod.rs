@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use shardlane_routing::Token;
 use shardlane_server::{
     Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId, ShardAssignment,
-    ShardStats, Shards, StartError,
+    ShardStats, Shards, StartError, TabletsRouting,
 };
 
 /// Adds the class to the module.
@@ -38,7 +39,8 @@ impl Server {
     #[new]
     #[pyo3(signature = (
         *, nodes=3, shards=ShardsArg::Same(4), port=0, shard_aware_port=Some(0), datacenters=None, racks=1,
-        vnodes=16, first_address="127.0.0.1", random_shard=false, username=None, password=None, seed=0
+        vnodes=16, first_address="127.0.0.1", random_shard=false, username=None, password=None, seed=0,
+        tablets_routing="v1", lwt_with_tablets=true
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -55,6 +57,8 @@ impl Server {
         username: Option<String>,
         password: Option<String>,
         seed: u64,
+        tablets_routing: &str,
+        lwt_with_tablets: bool,
     ) -> PyResult<Self> {
         let first_address: Ipv4Addr = first_address.parse().map_err(|_| {
             PyValueError::new_err(format!(
@@ -87,6 +91,8 @@ impl Server {
                     ));
                 }
             },
+            tablets_routing: routing(tablets_routing)?,
+            lwt_with_tablets,
             ..ClusterConfig::default()
         };
         let cluster = py.detach(|| Cluster::start(config)).map_err(|e| match &e {
@@ -164,6 +170,50 @@ impl Server {
     #[pyo3(signature = (node=None))]
     fn forget_prepared(&self, py: Python<'_>, node: Option<usize>) -> PyResult<usize> {
         py.detach(|| self.cluster.forget_prepared(node))
+            .map_err(refused)
+    }
+
+    /// First and last token of each tablet, and its replicas as pairs of node and shard.
+    #[allow(clippy::type_complexity)] // a list of tuples, in Python
+    fn tablets(
+        &self,
+        py: Python<'_>,
+        keyspace: &str,
+        table: &str,
+    ) -> PyResult<Vec<(i64, i64, Vec<(usize, u16)>)>> {
+        let (tablets, nodes) = py.detach(|| {
+            let tablets = self.cluster.tablets(keyspace, table).map_err(refused)?;
+            PyResult::Ok((tablets, self.cluster.nodes()))
+        })?;
+        let place = |&(host_id, shard)| {
+            let node = nodes.iter().find(|node| node.host_id == host_id)?;
+            Some((node.index, shard))
+        };
+        let described = tablets.iter().map(|tablet| {
+            let replicas = tablet.replicas().iter().filter_map(place).collect();
+            (tablet.first().0, tablet.last().0, replicas)
+        });
+        Ok(described.collect())
+    }
+
+    fn migrate_tablet(
+        &self,
+        py: Python<'_>,
+        keyspace: &str,
+        table: &str,
+        token: i64,
+        source: usize,
+        target: (usize, u16),
+    ) -> PyResult<()> {
+        py.detach(|| {
+            self.cluster
+                .migrate_tablet(keyspace, table, Token(token), source, target)
+        })
+        .map_err(refused)
+    }
+
+    fn split_tablets(&self, py: Python<'_>, keyspace: &str, table: &str) -> PyResult<usize> {
+        py.detach(|| self.cluster.split_tablets(keyspace, table))
             .map_err(refused)
     }
 
@@ -282,6 +332,17 @@ fn describe<'py>(
         info.set_item(key, value)?;
     }
     Ok(info)
+}
+
+fn routing(given: &str) -> PyResult<TabletsRouting> {
+    match given {
+        "off" => Ok(TabletsRouting::Off),
+        "v1" => Ok(TabletsRouting::V1),
+        "v2" => Ok(TabletsRouting::V2),
+        other => Err(PyValueError::new_err(format!(
+            "tablets_routing={other:?}: give 'off', 'v1' or 'v2'"
+        ))),
+    }
 }
 
 /// Datacenter and rack of each node: `datacenters` gives the number of nodes in each, racks go round.

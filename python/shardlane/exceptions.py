@@ -37,6 +37,7 @@
     │   │   ├── NoHostAvailable        nobody could be asked: reasons
     │   │   │   └── AuthenticationError  the login was refused, or could not be carried out
     │   │   └── ConnectionLost         the connection ended under the request
+    │   ├── ClientOverloaded           this client has as much under way as it may have
     │   ├── RequestTimeout             no answer within the timeout (also TimeoutError)
     │   ├── RequestCancelled           somebody called cancel() on a request another one waits for
     │   └── PreparedStatementChanged   the schema changed under a prepared statement
@@ -64,6 +65,7 @@ __all__ = [
     "Bootstrapping",
     "CasWriteUnknown",
     "CdcWriteFailure",
+    "ClientOverloaded",
     "ConfigError",
     "ConfigurationError",
     "ConnectionLost",
@@ -216,7 +218,8 @@ class Attempt:
     """The shard of the connection; None if the node has none, or nothing was sent."""
     failure: str
     """``"server"``: an error was the answer; ``"connection"``: it ended first; ``"busy"``:
-    too many requests in flight; ``"not_connected"``: there was no connection."""
+    too many requests in flight; ``"not_connected"``: there was no connection; ``"unanswered"``:
+    no answer had come when the request ended."""
     message: str
     """What happened, in the words of the server or of the operating system."""
     written: bool = True
@@ -532,6 +535,35 @@ class ConnectionLost(NetworkError):
         self.written = written
 
 
+class ClientOverloaded(RequestError):
+    """Nothing was sent: as many requests are under way, or wait, as the client may have.
+
+    Args:
+        message: what happened.
+        in_flight: requests under way.
+        queued: requests that wait for their turn.
+        statement: the CQL text of the request, without its values.
+        attempts: none.
+        hint: what to do about it.
+    """
+
+    default_hint = "send less at once, or raise max_in_flight= or max_queued="
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        in_flight: int = 0,
+        queued: int = 0,
+        statement: str | None = None,
+        attempts: tuple[Attempt, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, statement=statement, attempts=attempts, hint=hint)
+        self.in_flight = in_flight
+        self.queued = queued
+
+
 class RequestTimeout(RequestError, TimeoutError):
     """No answer came within the timeout of the request.
 
@@ -540,7 +572,7 @@ class RequestTimeout(RequestError, TimeoutError):
         timeout: the timeout, in seconds.
         in_flight: whether an attempt was under way, so that the server may have acted.
         statement: the CQL text of the request, without its values.
-        attempts: all failed tries before the deadline, oldest first.
+        attempts: all tries, oldest first; those that were still unanswered come last.
         hint: what to do about it.
     """
 

@@ -8,6 +8,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use shardlane_wire::Consistency;
+
+use crate::error::Attempt;
+use crate::policy::Decision;
+
 /// Names a question until it is answered. Numbers are not reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct QuestionId(pub(crate) u64);
@@ -37,6 +42,25 @@ pub enum Question {
         /// What it wants to know.
         step: LoginStep,
     },
+    /// What follows a failed attempt of a request. Answered with [`Advice::Retry`].
+    Retry(Box<RetryQuestion>),
+}
+
+/// A failed attempt of a request whose policy is `Retry::Advisor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryQuestion {
+    /// Which of the application's policies is asked.
+    pub advisor: u32,
+    /// The attempt that has failed.
+    pub attempt: Attempt,
+    /// Attempts that have failed before it.
+    pub failed_before: usize,
+    /// Whether the request may be repeated although it may have taken effect.
+    pub idempotent: bool,
+    /// Whether it may have taken effect.
+    pub maybe_executed: bool,
+    /// The consistency asked for.
+    pub consistency: Consistency,
 }
 
 /// What a login has come to.
@@ -59,6 +83,8 @@ pub enum Advice {
     Token(Secret),
     /// Go on.
     Accept,
+    /// What follows a failed attempt.
+    Retry(Decision),
 }
 
 /// The application's code did not answer, but failed.

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::policy::Policy;
 
 /// How many connections a node's pool keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,12 @@ pub struct Config {
     pub attempts_per_request_max: usize,
     /// Tablets of one table that are remembered; real tables have some thousands.
     pub tablets_per_table_max: usize,
+    /// What requests use that bring no policy of their own.
+    pub policy: Arc<Policy>,
+    /// Requests under way at a time, over all connections; what is more waits for its turn.
+    pub requests_in_flight_max: Option<usize>,
+    /// Requests that wait for their turn; what is more is refused.
+    pub requests_queued_max: usize,
     /// Largest frame body accepted from a server, in bytes (the specification's limit).
     pub frame_body_bytes_max: u32,
     /// `APPLICATION_NAME` in STARTUP.
@@ -213,6 +222,9 @@ impl Config {
             excess_per_shard_max: 10,
             attempts_per_request_max: 16,
             tablets_per_table_max: 1 << 20,
+            policy: Arc::default(),
+            requests_in_flight_max: None,
+            requests_queued_max: 65536,
             frame_body_bytes_max: 256 << 20,
             application_name: None,
             seed: 0,

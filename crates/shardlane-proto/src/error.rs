@@ -104,6 +104,9 @@ pub enum AttemptFailure {
     Busy,
     /// The node has no connection.
     NotConnected,
+    /// No answer had come when the request ended: at its deadline, or because another execution of it
+    /// was answered first.
+    Unanswered,
 }
 
 impl fmt::Display for AttemptFailure {
@@ -120,6 +123,7 @@ impl fmt::Display for AttemptFailure {
             } => write!(f, "{error} (before the request left)"),
             Self::Busy => f.write_str("too many requests in flight on the connection"),
             Self::NotConnected => f.write_str("no connection to the node"),
+            Self::Unanswered => f.write_str("no answer yet when the request ended"),
         }
     }
 }
@@ -159,6 +163,18 @@ pub enum RequestErrorKind {
         timeout: Duration,
         /// Whether an attempt was unanswered.
         in_flight: bool,
+    },
+    /// Other datacenters' nodes are connected, but none of this one; and the request may not leave it.
+    NoLocalNode {
+        /// The local datacenter.
+        datacenter: String,
+    },
+    /// The client has as much under way as it may have, and no room for more to wait.
+    ClientOverloaded {
+        /// Requests under way.
+        in_flight: usize,
+        /// Requests that wait for their turn.
+        queued: usize,
     },
     /// The caller gave it up.
     Cancelled,

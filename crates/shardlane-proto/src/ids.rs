@@ -5,7 +5,7 @@
 pub struct ConnId(pub u32);
 
 /// A request under way. Keys of finished requests are not reused soon, and cancelling one does nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestKey(pub(crate) u64);
 
 impl RequestKey {

@@ -17,12 +17,13 @@ mod engine;
 mod error;
 mod ids;
 mod metrics;
+mod policy;
 mod pool;
 mod request;
 mod rng;
 mod time;
 
-pub use advice::{Advice, AdviceError, LoginStep, Question, QuestionId, Secret};
+pub use advice::{Advice, AdviceError, LoginStep, Question, QuestionId, RetryQuestion, Secret};
 pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
 pub use config::{
     AllowedAuthenticators, Compression, Config, ContactPoint, Credentials, Login, PoolSize,
@@ -34,5 +35,9 @@ pub use error::{
 };
 pub use ids::{ConnId, RequestKey};
 pub use metrics::{ConnectionView, Opened, PoolView, ShardCounters};
-pub use request::{Answer, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry};
+pub use policy::{
+    Again, Balancing, Choice, Decision, Policy, Remote, Retry, RetryBackoff, Speculation,
+    SpeculationDelay,
+};
+pub use request::{Answer, Latencies, Outcome, PreparedRef, PreparedRefs, RequestSpec, Target};
 pub use time::Instant;

@@ -199,6 +199,27 @@ def _timeout(info: dict[str, Any]) -> exc.ShardlaneError:
     )
 
 
+def _no_local_node(info: dict[str, Any]) -> exc.ShardlaneError:
+    datacenter = info.get("datacenter", "")
+    return exc.NoHostAvailable(
+        f"no node of datacenter {datacenter!r} is connected; others are, but this request may not"
+        " leave it",
+        hint="a consistency that is not a LOCAL_ one may, or set the load balancing's remote=",
+        **_request(info),
+    )
+
+
+def _client_overloaded(info: dict[str, Any]) -> exc.ShardlaneError:
+    in_flight, queued = info.get("in_flight", 0), info.get("queued", 0)
+    waiting = f", and {queued} wait for their turn" if queued else ""
+    return exc.ClientOverloaded(
+        f"{in_flight} requests are under way{waiting}: as many as this client may have",
+        in_flight=in_flight,
+        queued=queued,
+        **_request(info),
+    )
+
+
 def _cancelled(info: dict[str, Any]) -> exc.ShardlaneError:
     return exc.RequestCancelled("the request was cancelled", **_request(info))
 
@@ -228,6 +249,8 @@ def _internal(info: dict[str, Any]) -> exc.ShardlaneError:
 _KINDS: dict[str, Callable[[dict[str, Any]], exc.ShardlaneError]] = {
     "attempt": _of_attempt,
     "no_node": _no_node,
+    "no_local_node": _no_local_node,
+    "client_overloaded": _client_overloaded,
     "timeout": _timeout,
     "cancelled": _cancelled,
     "closed": _closed,

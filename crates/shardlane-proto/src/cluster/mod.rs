@@ -20,7 +20,7 @@ use slab::Slab;
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
 use self::keyspaces::KnownKeyspaces;
 pub use self::node::Coordinator;
-pub(crate) use self::node::{Node, NodeKey};
+pub(crate) use self::node::{Nearness, Node, NodeKey};
 use self::placement::Placement;
 pub(crate) use self::placement::Replicas;
 pub(crate) use self::refresh::Scope;
@@ -30,6 +30,7 @@ pub(crate) use self::topology::KeyspaceInfo;
 pub(crate) use self::topology::{NodeInfo, Topology, Update};
 pub use self::view::{ClusterView, KeyspaceView, NodeView};
 use crate::config::Config;
+use crate::policy::Balancing;
 use crate::pool::Pool;
 
 #[derive(Debug, Default)]
@@ -295,19 +296,44 @@ impl Cluster {
             .collect()
     }
 
-    /// A usable node of the local datacenter, each in its turn; any usable one if there is none.
-    pub(crate) fn next_in_rotation(&mut self) -> Option<NodeKey> {
+    /// One of the nearest usable nodes, each in its turn; remote ones only if the request `may_leave`.
+    pub(crate) fn next_in_rotation(
+        &mut self,
+        balancing: &Balancing,
+        may_leave: bool,
+    ) -> Option<NodeKey> {
         self.rotation = self.rotation.wrapping_add(1);
-        let local = self.usable().filter(|&key| self.is_local(key)).count();
-        let count = if local > 0 {
-            local
-        } else {
-            self.usable().count()
+        let nearness = |key| self.nearness(key, balancing);
+        let best = self
+            .usable()
+            .map(nearness)
+            .filter(|&nearness| may_leave || nearness < Nearness::Remote)
+            .min()?;
+        let nearest = || self.usable().filter(|&key| nearness(key) == best);
+        let skip = self.rotation.checked_rem(nearest().count())?;
+        nearest().nth(skip)
+    }
+
+    /// How near a node is to those whom `balancing` speaks for.
+    pub(crate) fn nearness(&self, key: NodeKey, balancing: &Balancing) -> Nearness {
+        let Some(node) = self.node(key) else {
+            return Nearness::Remote;
         };
-        let skip = self.rotation.checked_rem(count)?;
-        self.usable()
-            .filter(|&key| local == 0 || self.is_local(key))
-            .nth(skip)
+        let datacenter = balancing.datacenter.as_deref();
+        if datacenter
+            .or(self.local_datacenter.as_deref())
+            .is_some_and(|local| *node.datacenter != *local)
+        {
+            return Nearness::Remote;
+        }
+        match &balancing.rack {
+            Some(rack) if *node.rack != **rack => Nearness::Datacenter,
+            _ => Nearness::Rack,
+        }
+    }
+
+    pub(crate) fn local_datacenter(&self) -> Option<&str> {
+        self.local_datacenter.as_deref()
     }
 }
 

@@ -21,6 +21,21 @@ pub struct Coordinator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeKey(pub(crate) u32);
 
+/// How near a node is to the client, the nearest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Nearness {
+    /// In the preferred rack, or there is none.
+    Rack,
+    /// In the local datacenter.
+    Datacenter,
+    /// In another datacenter.
+    Remote,
+}
+
+impl Nearness {
+    pub(crate) const COUNT: u8 = 3;
+}
+
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) coordinator: Arc<Coordinator>,

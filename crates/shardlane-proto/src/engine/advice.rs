@@ -1,6 +1,6 @@
 //! The engine's questions to the application: who has asked, and where the answers go.
 
-use super::{ConnId, Effect, Engine};
+use super::{ConnId, Effect, Engine, RequestKey};
 use crate::advice::{Advice, AdviceError, LoginStep, Question, QuestionId};
 use crate::time::Instant;
 
@@ -9,6 +9,8 @@ use crate::time::Instant;
 pub(super) enum Asker {
     /// A connection that logs in.
     Login(ConnId),
+    /// A request whose attempt has failed.
+    Retry(RequestKey),
 }
 
 impl<C> Engine<C> {
@@ -27,6 +29,7 @@ impl<C> Engine<C> {
                     self.after_input(now, conn, result);
                 }
             }
+            Some(Asker::Retry(key)) => self.take_retry_advice(now, key, answer),
             None => {}
         }
     }

@@ -16,7 +16,7 @@ pub struct EngineLoad {
     pub streams: usize,
     /// Requests under way, those that the engine makes of its own accord included.
     pub requests: usize,
-    /// Deadlines kept; some belong to requests that are over.
+    /// Deadlines kept, and times of further attempts and executions; some belong to requests that are over.
     pub deadlines: usize,
     /// Timers of connections; some are out of date.
     pub timers: usize,
@@ -33,7 +33,7 @@ impl<C> Engine<C> {
         let mut load = EngineLoad {
             connections: self.connections.len(),
             requests: self.requests.len(),
-            deadlines: self.deadlines.len(),
+            deadlines: self.deadlines.len() + self.speculations.len() + self.delayed.len(),
             timers: self.timers.len(),
             prepares: self.prepares.len(),
             unfetched: self.effects.len() + self.completions.len(),

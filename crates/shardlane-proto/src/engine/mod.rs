@@ -13,8 +13,11 @@
 //!
 //! [`Engine::next_timeout`] says when to call [`Engine::handle_timeout`] at the latest.
 
+mod admission;
 mod advice;
+mod attempts;
 mod connections;
+mod executions;
 mod load;
 mod requests;
 mod schema;
@@ -29,6 +32,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use self::admission::Admission;
 use self::advice::Asker;
 use self::connections::Entry;
 pub use self::load::EngineLoad;
@@ -42,7 +46,8 @@ use crate::config::Config;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
 use crate::ids::{ConnId, RequestKey};
 use crate::metrics::PoolView;
-use crate::request::{Answer, Deadlines, Outcome, Request};
+use crate::policy::{Policy, Retry};
+use crate::request::{Answer, Deadlines, Latencies, Outcome, Percentile, Request};
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -142,6 +147,15 @@ pub struct Engine<C> {
     requests: Slab<Request<C>>,
     generation: u32,
     deadlines: Deadlines,
+    /// When requests are to be executed once more.
+    speculations: Deadlines,
+    /// Attempts that are not to be made at once.
+    delayed: BinaryHeap<Reverse<(Instant, RequestKey)>>,
+    admission: Admission,
+    latencies: Arc<Latencies>,
+    percentile: Percentile,
+    /// Of requests that the engine makes of its own accord.
+    unhurried: Arc<Policy>,
     /// PREPAREs under way, by keyspace and frame body.
     prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
     schema_waiters: Vec<SchemaWaiter>,
@@ -173,6 +187,15 @@ impl<C> Engine<C> {
             requests: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
+            speculations: Deadlines::default(),
+            delayed: BinaryHeap::new(),
+            admission: Admission::default(),
+            latencies: Arc::default(),
+            percentile: Percentile::default(),
+            unhurried: Arc::new(Policy {
+                retry: Retry::Fallthrough,
+                ..Policy::default()
+            }),
             prepares: HashMap::new(),
             schema_waiters: Vec::new(),
             ready_waiters: Vec::new(),
@@ -265,6 +288,7 @@ impl<C> Engine<C> {
     /// What every `handle_*` ends with: follows up on what it has set going.
     fn follow_up(&mut self, now: Instant) {
         self.pump(now);
+        self.start_queued(now);
         self.fill_pools(now);
         self.settle(now);
         self.finish_if_drained(now);
@@ -294,6 +318,8 @@ impl<C> Engine<C> {
         for key in expired {
             self.expire(now, key);
         }
+        self.make_delayed_attempts(now);
+        self.begin_executions(now);
         self.expire_schema_waiters(now);
         let cluster = &self.cluster;
         self.control
@@ -310,6 +336,7 @@ impl<C> Engine<C> {
         if matches!(self.life, Life::Closed) {
             return None;
         }
+        let delayed = self.next_delayed();
         let requests = &self.requests;
         let live = |key: RequestKey| {
             requests
@@ -324,6 +351,8 @@ impl<C> Engine<C> {
         let all = [
             timer,
             self.deadlines.next(live),
+            self.speculations.next(live),
+            delayed,
             self.control.next_timeout(),
             self.pool_timer,
             self.schema_waiters.iter().filter_map(|w| w.deadline).min(),
@@ -490,6 +519,12 @@ impl<C> Engine<C> {
             .nodes()
             .map(|(key, node)| node.view(node.pool.is_blocked(now), self.connection_views(key)))
             .collect()
+    }
+
+    /// How long answers take; live.
+    #[must_use]
+    pub fn latencies(&self) -> Arc<Latencies> {
+        self.latencies.clone()
     }
 
     /// Whether pools or topology have changed since the last call.

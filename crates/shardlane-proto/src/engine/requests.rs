@@ -10,11 +10,11 @@ use shardlane_wire::{
 
 use super::connections::{Entry, Role};
 use super::{ConnId, Engine, Life, RequestKey};
-use crate::cluster::NodeKey;
+use crate::cluster::{Cluster, NodeKey};
 use crate::connection::{Sent, decode_response};
-use crate::error::{Attempt, AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
+use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
 use crate::request::{
-    Answer, Decision, Outcome, Phase, PreparedRef, QueryPlan, Request, RequestSpec, shard_on,
+    Answer, Outcome, Phase, PreparedRef, QueryPlan, Request, RequestSpec, Target, shard_on,
 };
 use crate::time::Instant;
 
@@ -34,11 +34,17 @@ impl<C> Engine<C> {
             ));
             return RequestKey::NONE;
         }
-        if is_shared(&spec) {
+        let key = if is_shared(&spec) {
             self.submit_shared(now, spec, completion)
         } else {
-            self.begin(now, spec, Some(completion))
-        }
+            let key = self.insert(now, spec, Some(completion));
+            if self.admit(now, key) {
+                self.start(now, key);
+            }
+            key
+        };
+        self.start_queued(now);
+        key
     }
 
     fn submit_shared(&mut self, now: Instant, spec: RequestSpec, completion: C) -> RequestKey {
@@ -55,28 +61,12 @@ impl<C> Engine<C> {
         key
     }
 
-    fn begin(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
-        let key = self.insert(now, spec, completion);
-        self.start(now, key);
-        key
-    }
-
     fn insert(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
-        // All ones in the upper half would make RequestKey::NONE.
-        self.generation = (self.generation + 1) % u32::MAX;
-        let generation = self.generation;
+        let generation = self.next_generation();
         let timeout = spec.timeout;
-        let index = self.requests.insert(Request {
-            generation,
-            spec,
-            completion,
-            followers: Vec::new(),
-            phase: Phase::Idle,
-            plan: None,
-            attempts: Vec::new(),
-            reprepared: 0,
-        });
-        let key = RequestKey::new(index, generation);
+        let deadline = timeout.map(|timeout| now + timeout);
+        let request = Request::new(generation, spec, completion, deadline);
+        let key = RequestKey::new(self.requests.insert(request), generation);
         if let Some(timeout) = timeout {
             self.deadlines.push(now, timeout, key);
             let requests = &self.requests;
@@ -89,36 +79,94 @@ impl<C> Engine<C> {
         key
     }
 
-    fn start(&mut self, now: Instant, key: RequestKey) {
+    pub(super) const fn next_generation(&mut self) -> u32 {
+        // All ones in the upper half would make RequestKey::NONE.
+        self.generation = (self.generation + 1) % u32::MAX;
+        self.generation
+    }
+
+    pub(super) fn start(&mut self, now: Instant, key: RequestKey) {
         let spec = &self.requests[key.index()].spec;
-        match QueryPlan::first(&mut self.cluster, spec, &mut self.rng) {
-            Some(node) => self.attempt(now, key, node),
-            None => self.finish(now, key, Err(RequestErrorKind::NoNodeAvailable)),
+        let policy = spec.policy.as_ref().unwrap_or(&self.config.policy);
+        let connections = &self.connections;
+        let load = |cluster: &Cluster, node: NodeKey| {
+            let in_flight = |conn: ConnId| {
+                connections
+                    .get(conn.0 as usize)
+                    .map_or(usize::MAX, |e| e.machine.in_flight())
+            };
+            cluster.node(node).map_or(usize::MAX, |n| {
+                n.pool.load(shard_on(cluster, spec, node), in_flight)
+            })
+        };
+        let (balancing, speculates) = (&policy.balancing, policy.speculation.is_some());
+        match QueryPlan::first(&mut self.cluster, spec, balancing, load, &mut self.rng) {
+            Some(node) => {
+                self.attempt(now, key, node);
+                if speculates {
+                    self.plan_execution(now, key);
+                }
+            }
+            None => {
+                if !self.await_node(now, key) {
+                    let kind = self.why_no_node(key);
+                    self.finish(now, key, Err(kind));
+                }
+            }
+        }
+    }
+
+    fn why_no_node(&self, key: RequestKey) -> RequestErrorKind {
+        let spec = &self.requests[key.index()].spec;
+        let balancing = &self.policy(spec).balancing;
+        let local = balancing.datacenter.as_deref();
+        match local.or(self.cluster.local_datacenter()) {
+            Some(datacenter)
+                if spec.node.is_none()
+                    && spec.plan.is_none()
+                    && self.cluster.usable().next().is_some() =>
+            {
+                RequestErrorKind::NoLocalNode {
+                    datacenter: datacenter.to_owned(),
+                }
+            }
+            _ => RequestErrorKind::NoNodeAvailable,
         }
     }
 
     /// Tries `node`, and others after it, until the request is on its way or over.
-    fn attempt(&mut self, now: Instant, key: RequestKey, node: NodeKey) {
+    pub(super) fn attempt(&mut self, now: Instant, key: RequestKey, node: NodeKey) {
         let mut next = Some(node);
         while let Some(node) = next {
-            match self.try_send(key, node) {
+            match self.try_send(now, key, node) {
                 Ok(()) => return,
                 Err(failure) => next = self.follow(now, key, node, None, failure),
             }
         }
     }
 
-    fn try_send(&mut self, key: RequestKey, node_key: NodeKey) -> Result<(), AttemptFailure> {
+    fn try_send(
+        &mut self,
+        now: Instant,
+        key: RequestKey,
+        node_key: NodeKey,
+    ) -> Result<(), AttemptFailure> {
         let Some(request) = self.requests.get_mut(key.index()) else {
             return Ok(());
         };
+        request.node = node_key;
+        request.sent_at = now;
         let connections = &self.connections;
         let load = |conn: ConnId| {
             connections
                 .get(conn.0 as usize)
                 .map_or(usize::MAX, |e| e.machine.in_flight())
         };
-        let shard = shard_on(&self.cluster, &request.spec, node_key);
+        let chosen = self
+            .cluster
+            .node(node_key)
+            .and_then(|node| request.spec.chosen_shard(node.coordinator.host_id));
+        let shard = chosen.or_else(|| shard_on(&self.cluster, &request.spec, node_key));
         let conn = self
             .cluster
             .node_mut(node_key)
@@ -237,7 +285,7 @@ impl<C> Engine<C> {
                 if *now_prepared.id == *prepared.id {
                     self.resend(now, conn, key);
                 } else {
-                    self.finish(now, key, Err(RequestErrorKind::PreparedIdChanged));
+                    self.end_execution(now, key, RequestErrorKind::PreparedIdChanged);
                 }
                 return Ok(());
             }
@@ -273,7 +321,8 @@ impl<C> Engine<C> {
         let Some(request) = self.request(key) else {
             return;
         };
-        let failed_attempts = std::mem::take(&mut request.attempts);
+        request.phase = Phase::Idle;
+        let sent_at = request.sent_at;
         let is_prepare = request.spec.opcode == Opcode::Prepare && request.completion.is_some();
         let answer = Answer {
             opcode: Opcode::Result,
@@ -281,11 +330,14 @@ impl<C> Engine<C> {
             body,
             coordinator,
             shard,
-            failed_attempts,
+            failed_attempts: Vec::new(),
         };
+        self.latencies.record(now.since(sent_at));
         let change = schema_change(dialect, &answer);
         if change.is_some() || self.requests[key.index()].spec.awaits_schema_agreement {
-            self.await_schema(now, key, answer, change.as_ref());
+            let root = self.root_of(key);
+            self.end_executions(now, root);
+            self.await_schema(now, root, answer, change.as_ref());
             return;
         }
         if is_prepare {
@@ -296,11 +348,12 @@ impl<C> Engine<C> {
 
     /// A statement prepared on one node will be executed on others: spare them the UNPREPARED round trip.
     fn prepare_elsewhere(&mut self, now: Instant, key: RequestKey, done: NodeKey) {
+        let policy = Some(self.unhurried.clone());
         let Some(request) = self.request(key) else {
             return;
         };
         let template = RequestSpec {
-            retry: crate::request::Retry::Fallthrough,
+            policy,
             ..request.spec.clone()
         };
         let others: Vec<_> = self
@@ -310,14 +363,15 @@ impl<C> Engine<C> {
             .map(|(_, n)| n.coordinator.host_id)
             .collect();
         for host_id in others {
-            self.begin(
-                now,
-                RequestSpec {
-                    node: Some(host_id),
-                    ..template.clone()
-                },
-                None,
-            );
+            let spec = RequestSpec {
+                node: Some(Target {
+                    host_id,
+                    shard: None,
+                }),
+                ..template.clone()
+            };
+            let key = self.insert(now, spec, None);
+            self.start(now, key);
         }
     }
 
@@ -437,67 +491,11 @@ impl<C> Engine<C> {
         }
     }
 
-    /// Records a failed attempt and says where the next one goes; `None`: the request is over.
-    fn follow(
-        &mut self,
-        now: Instant,
-        key: RequestKey,
-        node: NodeKey,
-        shard: Option<u16>,
-        failure: AttemptFailure,
-    ) -> Option<NodeKey> {
-        let max = self.config.attempts_per_request_max;
-        let coordinator = self.cluster.node(node).map(|n| n.coordinator.clone());
-        let request = self
-            .requests
-            .get_mut(key.index())
-            .filter(|r| r.generation == key.generation())?;
-        let executed = matches!(request.phase, Phase::Sent { .. });
-        request.phase = Phase::Idle;
-        let failed_before = request.attempts.len();
-        let refused = |a: &Attempt| matches!(a.failure, AttemptFailure::Server(_));
-        let decision = request.spec.retry.decide(
-            &failure,
-            request.spec.idempotent || !executed,
-            request.attempts.iter().any(refused),
-        );
-        let may_return = matches!(failure, AttemptFailure::Connection { .. });
-        if let Some(coordinator) = coordinator {
-            let (address, host_id) = (coordinator.address, coordinator.host_id);
-            request.attempts.push(Attempt {
-                address,
-                host_id,
-                shard,
-                failure,
-            });
-        }
-        let next = match decision {
-            Decision::GiveUp => None,
-            _ if failed_before + 1 >= max => None,
-            Decision::SameNode => Some(node),
-            Decision::NextNode => {
-                let (cluster, rng) = (&self.cluster, &mut self.rng);
-                let plan = request.plan.get_or_insert_with(|| {
-                    QueryPlan::rest(cluster, &request.spec, node, may_return, rng)
-                });
-                let next = plan.next();
-                if next.is_none() && failed_before > 0 {
-                    self.finish(now, key, Err(RequestErrorKind::NoNodeAvailable));
-                    return None;
-                }
-                next
-            }
-        };
-        if next.is_none() {
-            self.finish(now, key, Err(RequestErrorKind::Attempt));
-        }
-        next
-    }
-
     /// The caller wants no result any more. The stream stays taken until the server has answered.
     pub fn cancel(&mut self, now: Instant, key: RequestKey) {
-        self.abandon(now, key);
+        self.end_executions(now, key);
         self.finish(now, key, Err(RequestErrorKind::Cancelled));
+        self.start_queued(now);
         self.finish_if_drained(now);
     }
 
@@ -513,36 +511,12 @@ impl<C> Engine<C> {
             self.finish_awaiting_schema(now, key);
             return;
         }
-        let in_flight = matches!(request.phase, Phase::Sent { .. });
-        self.abandon(now, key);
+        let in_flight = self.end_executions(now, key);
         self.finish(
             now,
             key,
             Err(RequestErrorKind::Timeout { timeout, in_flight }),
         );
-    }
-
-    /// Leaves an orphan on the connection, if the request is on one.
-    fn abandon(&mut self, now: Instant, key: RequestKey) {
-        let Some(request) = self.request(key) else {
-            return;
-        };
-        let stream = request.phase.stream();
-        let Some(conn) = request.phase.conn() else {
-            return;
-        };
-        request.phase = Phase::Idle;
-        let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
-            return;
-        };
-        if stream.is_some() {
-            entry.counters.ended();
-        }
-        match entry.machine.abandon(now, key.to_bits(), stream) {
-            // Orphans that are too many are given up when they are old, even if nothing else happens.
-            Ok(()) => self.advance_timer(conn),
-            Err(error) => self.drop_connection(now, conn, &error),
-        }
     }
 
     /// Ends a request: its completion is due.
@@ -552,21 +526,32 @@ impl<C> Engine<C> {
         key: RequestKey,
         result: Result<Answer, RequestErrorKind>,
     ) {
-        if self.request(key).is_none() {
+        let Some(request) = self.request(key) else {
             return;
+        };
+        if let Some(root) = request.root {
+            // One of its executions has been answered. Its own attempt has ended with that.
+            return self.finish(now, root, result);
+        }
+        if !request.executions.is_empty() {
+            self.end_executions(now, key);
         }
         let mut request = self.requests.remove(key.index());
+        self.release(request.admitted, &request.phase);
+        self.withdraw(request.phase.question());
         let next_leader = if is_shared(&request.spec) {
             self.share(now, key, &mut request, &result)
         } else {
             None
         };
-        let outcome: Outcome = result.map_err(|kind| {
-            Box::new(RequestError {
-                kind,
-                attempts: request.attempts,
-            })
-        });
+        let attempts = request.attempts;
+        let outcome: Outcome = match result {
+            Ok(answer) => Ok(Answer {
+                failed_attempts: attempts,
+                ..answer
+            }),
+            Err(kind) => Err(Box::new(RequestError { kind, attempts })),
+        };
         if let Some(completion) = request.completion {
             self.completions.push((completion, outcome));
         }

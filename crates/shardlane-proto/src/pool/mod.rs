@@ -329,6 +329,16 @@ impl Pool {
         bucket.iter().copied().min_by_key(|&c| load(c))
     }
 
+    /// Requests in flight on the connection that a request of this shard would take, as [`Self::pick`] says.
+    pub(crate) fn load(&self, shard: Option<u16>, load: impl Fn(ConnId) -> usize) -> usize {
+        let least = |bucket: &[ConnId]| bucket.iter().map(|&c| load(c)).min();
+        let owner = shard.and_then(|shard| self.buckets.get(usize::from(shard)));
+        owner
+            .and_then(|bucket| least(bucket))
+            .or_else(|| self.buckets.iter().find_map(|bucket| least(bucket)))
+            .unwrap_or(usize::MAX)
+    }
+
     /// When to ask [`Self::next_open`] again, if time alone will change its answer.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         (self.not_before > now && !self.is_full()).then_some(self.not_before)

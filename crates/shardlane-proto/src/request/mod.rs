@@ -1,6 +1,8 @@
 //! One request from submission to result: where it goes, how often it is tried, when it gives up.
 
 mod deadline;
+mod downgrade;
+mod latency;
 mod plan;
 mod retry;
 
@@ -8,16 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_routing::{HostId, Token};
-use shardlane_wire::{Consistency, Dialect, Opcode, Request as WireRequest};
+use shardlane_wire::{Consistency, Dialect, Opcode, Request as WireRequest, SerialConsistency};
 
 pub(crate) use self::deadline::Deadlines;
+pub use self::latency::Latencies;
+pub(crate) use self::latency::Percentile;
 pub(crate) use self::plan::{QueryPlan, shard_on};
-pub(crate) use self::retry::Decision;
-pub use self::retry::Retry;
-use crate::cluster::Coordinator;
+pub(crate) use self::retry::Case;
+use crate::advice::QuestionId;
+use crate::cluster::{Coordinator, NodeKey};
 use crate::connection::plain_query;
 use crate::error::{Attempt, RequestError};
 use crate::ids::{ConnId, RequestKey};
+use crate::policy::Policy;
+use crate::time::Instant;
 
 /// What PREPARE needs to be said again, when a node has forgotten the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +59,15 @@ impl PreparedRefs {
     }
 }
 
+/// A node that a request is to go to, and the shard of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The node.
+    pub host_id: HostId,
+    /// Its shard; `None`: that of the token, or any.
+    pub shard: Option<u16>,
+}
+
 /// A request as the caller hands it over: an encoded body, and what routing and retry need to know.
 #[derive(Debug, Clone)]
 pub struct RequestSpec {
@@ -70,20 +85,24 @@ pub struct RequestSpec {
     pub table: Option<Arc<str>>,
     /// The keyspace that must be in use on the connection (QUERY, PREPARE, BATCH with unqualified names).
     pub keyspace: Option<Arc<str>>,
-    /// Consistency asked for; the retry policy looks at it.
+    /// Consistency asked for; retry and load balancing look at it.
     pub consistency: Consistency,
+    /// Consistency of the conditional part; load balancing looks at it.
+    pub serial_consistency: Option<SerialConsistency>,
     /// Whether running it twice is as good as once.
     pub idempotent: bool,
     /// A lightweight transaction: replicas are tried in a fixed order (see [`Self::keeps_order`]).
     pub lwt: bool,
     /// Time from submission to the deadline; `None`: no deadline.
     pub timeout: Option<Duration>,
-    /// The retry policy.
-    pub retry: Retry,
+    /// How it is tried; `None`: as the cluster object's configuration says.
+    pub policy: Option<Arc<Policy>>,
     /// Statements to prepare again if a node has forgotten them.
     pub prepared: PreparedRefs,
     /// Only this node.
-    pub node: Option<HostId>,
+    pub node: Option<Target>,
+    /// A query plan made by the caller, used instead of the policy's.
+    pub plan: Option<Box<[Target]>>,
     /// The answer is held back until all nodes that are up report one schema version; a deadline before that is
     /// an error. (DDL waits in any case, and succeeds even if they do not agree in time.)
     pub awaits_schema_agreement: bool,
@@ -113,12 +132,14 @@ impl RequestSpec {
             table: None,
             keyspace: None,
             consistency: Consistency::LocalQuorum,
+            serial_consistency: None,
             idempotent: false,
             lwt: false,
             timeout: None,
-            retry: Retry::Default,
+            policy: None,
             prepared: PreparedRefs::None,
             node: None,
+            plan: None,
             awaits_schema_agreement: false,
         }
     }
@@ -131,11 +152,22 @@ impl RequestSpec {
         let _ = WireRequest::Query(plain_query("SELECT key FROM system.local"))
             .encode(dialect, &mut body);
         Self {
+            // Any node will do.
+            consistency: Consistency::One,
             idempotent: true,
             timeout: Some(timeout),
             awaits_schema_agreement: true,
             ..Self::new(Opcode::Query, body)
         }
+    }
+
+    /// The shard that the caller has chosen on this node, if it has.
+    pub(crate) fn chosen_shard(&self, host_id: HostId) -> Option<u16> {
+        let targets = self.node.as_slice().iter();
+        targets
+            .chain(self.plan.iter().flatten())
+            .find(|target| target.host_id == host_id)?
+            .shard
     }
 }
 
@@ -183,6 +215,18 @@ pub(crate) enum Phase {
     },
     /// DDL went through; the answer waits for schema agreement.
     AwaitingSchema { answer: Box<Answer> },
+    /// Waits for its turn: the client has as much under way as it may have.
+    Queued,
+    /// Waits for the time of its next attempt, on `node`.
+    Delayed { at: Instant, node: NodeKey },
+    /// The advisor has been asked what follows the failure of an attempt on `node`.
+    Advised {
+        question: QuestionId,
+        node: NodeKey,
+        may_return: bool,
+    },
+    /// Has failed for good; other executions of the request are still under way.
+    Exhausted,
 }
 
 impl Phase {
@@ -192,7 +236,15 @@ impl Phase {
             Self::Sent { conn, .. } | Self::Waiting { conn } | Self::Repreparing { conn, .. } => {
                 Some(*conn)
             }
-            Self::Idle | Self::Following | Self::AwaitingSchema { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// The question that it waits for the answer to.
+    pub(crate) const fn question(&self) -> Option<QuestionId> {
+        match self {
+            Self::Advised { question, .. } => Some(*question),
+            _ => None,
         }
     }
 
@@ -201,9 +253,7 @@ impl Phase {
         match self {
             Self::Sent { stream, .. } => Some(*stream),
             Self::Repreparing { stream, .. } => *stream,
-            Self::Idle | Self::Following | Self::Waiting { .. } | Self::AwaitingSchema { .. } => {
-                None
-            }
+            _ => None,
         }
     }
 }
@@ -218,8 +268,52 @@ pub(crate) struct Request<C> {
     /// Others who asked for the same PREPARE while it was under way; some may have given up by now.
     pub(crate) followers: Vec<RequestKey>,
     pub(crate) phase: Phase,
-    /// Made when the first target has failed.
+    /// Made when the first target has failed, or a second execution begins.
     pub(crate) plan: Option<QueryPlan>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) reprepared: u8,
+    /// Counts among the requests under way that the client may have.
+    pub(crate) admitted: bool,
+    /// The node of the latest attempt.
+    pub(crate) node: NodeKey,
+    /// When the latest attempt began.
+    pub(crate) sent_at: Instant,
+    pub(crate) deadline: Option<Instant>,
+    /// Of a further execution: the request that it is an execution of. Attempts, plan and further
+    /// executions are kept there.
+    pub(crate) root: Option<RequestKey>,
+    /// Further executions under way.
+    pub(crate) executions: Vec<RequestKey>,
+    /// Further executions begun.
+    pub(crate) executions_begun: u8,
+    /// How often there was no node to begin with.
+    pub(crate) starts: u8,
+}
+
+impl<C> Request<C> {
+    pub(crate) fn new(
+        generation: u32,
+        spec: RequestSpec,
+        completion: Option<C>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            generation,
+            spec,
+            completion,
+            followers: Vec::new(),
+            phase: Phase::Idle,
+            plan: None,
+            attempts: Vec::new(),
+            reprepared: 0,
+            admitted: false,
+            node: NodeKey(u32::MAX),
+            sent_at: Instant::default(),
+            deadline,
+            root: None,
+            executions: Vec::new(),
+            executions_begun: 0,
+            starts: 0,
+        }
+    }
 }

@@ -14,6 +14,7 @@ use shardlane_wire::{
     BoundValues, Consistency, Dialect, Opcode, QueryParams, Request, Response, ResultBody, Version,
 };
 
+use crate::policies;
 use crate::rng::Rng;
 
 /// Completions of `when_ready` have ids from here on.
@@ -56,6 +57,8 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     next_id: u64,
+    /// Whether requests are tried in all the ways there are, instead of the default one.
+    pub(crate) has_policies: bool,
     pub(crate) pending: BTreeMap<u64, Pending>,
     pub(crate) is_idempotent: BTreeMap<u64, bool>,
     /// Acknowledged writes.
@@ -97,6 +100,9 @@ impl Client {
         };
         spec.idempotent = rng.chance(50);
         spec.timeout = Some(timeout);
+        if self.has_policies {
+            spec.policy = policies::random(rng);
+        }
         let pending = Pending {
             kind,
             deadline: spec.timeout.map(|t| now + t),

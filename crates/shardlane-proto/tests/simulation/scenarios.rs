@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shardlane_proto::{
     AttemptFailure, Config, ConnectionError, ContactPoint, Opened, PoolSize, RequestErrorKind,
-    RequestSpec, ShardAwareness,
+    RequestSpec, ShardAwareness, Target,
 };
 use shardlane_wire::Opcode;
 
@@ -506,7 +506,10 @@ fn a_request_for_one_node_goes_there_or_nowhere() {
     world.kill(1, false);
     world.run_for(SECOND);
     let spec = RequestSpec {
-        node: Some(world.nodes[1].host_id),
+        node: Some(Target {
+            host_id: world.nodes[1].host_id,
+            shard: None,
+        }),
         idempotent: true,
         ..RequestSpec::new(Opcode::Query, Vec::new())
     };

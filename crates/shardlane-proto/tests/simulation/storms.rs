@@ -50,7 +50,9 @@ fn world(seed: u64) -> World {
         ShardAwareness::Legacy,
     ]);
     config.in_flight_per_connection_max = rng.pick(&[8, 32768]);
+    config.requests_in_flight_max = rng.pick(&[None, None, Some(4), Some(20)]);
     config.orphans_max = rng.pick(&[3, 1024]);
+    config.requests_in_flight_max = rng.pick(&[None, None, Some(4), Some(20)]);
     if rng.chance(30) {
         config.contact_points = vec![
             ContactPoint::Name {
@@ -90,6 +92,7 @@ fn run(seed: u64) {
             "never ready"
         );
     }
+    world.client.has_policies = world.rng.chance(70);
     let until = world.now + STORM;
     world.after(MS * 200, Happening::Chaos { until });
     world.after(
@@ -106,6 +109,7 @@ fn run(seed: u64) {
         return;
     }
 
+    world.client.has_policies = false;
     world.mend();
     assert!(
         world.run_until(MENDING, |w| w.is_covered(usize::from(per_shard))),

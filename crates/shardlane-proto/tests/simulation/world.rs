@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
-    AttemptBudget, Config, ConnId, ConnectFailure, ConnectionError, Effect, Engine, Instant,
-    PoolSize, RequestKey,
+    Advice, AdviceError, AttemptBudget, Config, ConnId, ConnectFailure, ConnectionError, Effect,
+    Engine, Instant, PoolSize, QuestionId, RequestKey,
 };
 
 use shardlane_wire::Consistency;
@@ -69,6 +69,11 @@ pub(crate) enum Happening {
     Resolved {
         host: String,
         port: u16,
+    },
+    /// The application has made up its mind about a failed attempt.
+    Advised {
+        question: QuestionId,
+        answer: Result<Advice, AdviceError>,
     },
     SchemaArrives {
         node: usize,
@@ -315,6 +320,9 @@ impl World {
                 };
                 self.engine.handle_resolved(self.now, &host, result);
             }
+            Happening::Advised { question, answer } => {
+                self.engine.handle_advice(self.now, question, answer);
+            }
             Happening::SchemaArrives { node, version } => {
                 let at = &mut self.nodes[node].schema_version;
                 *at = (*at).max(version);
@@ -373,7 +381,7 @@ impl World {
                     let delay = self.latency();
                     self.after(delay, Happening::Resolved { host, port });
                 }
-                Effect::Ask { .. } => panic!("nobody logs in here"),
+                Effect::Ask { id, question } => self.advise(id, question),
                 Effect::Finished => {
                     assert!(self.by_conn.is_empty(), "Finished with connections open");
                     self.is_finished = true;
@@ -658,7 +666,8 @@ impl World {
         let in_flight = load.connections * self.config.in_flight_per_connection_max;
         assert!(load.streams <= in_flight, "{load:?}");
         // What is prepared elsewhere goes to each node, and statements here are few.
-        let requests = self.client.pending.len() + 64 * self.nodes.len();
+        // A request may be executed three more times.
+        let requests = 4 * self.client.pending.len() + 64 * self.nodes.len();
         assert!(load.requests <= requests, "{load:?} for {requests}");
         assert!(load.prepares <= self.client.pending.len() + 64, "{load:?}");
         assert!(load.deadlines <= 2 * load.requests + 4097, "{load:?}");

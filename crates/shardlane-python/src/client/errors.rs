@@ -65,6 +65,15 @@ fn describe<'py>(
             info.set_item("in_flight", in_flight)?;
             "timeout"
         }
+        RequestErrorKind::NoLocalNode { datacenter } => {
+            info.set_item("datacenter", datacenter)?;
+            "no_local_node"
+        }
+        RequestErrorKind::ClientOverloaded { in_flight, queued } => {
+            info.set_item("in_flight", in_flight)?;
+            info.set_item("queued", queued)?;
+            "client_overloaded"
+        }
         RequestErrorKind::Cancelled => "cancelled",
         RequestErrorKind::Closed => "closed",
         RequestErrorKind::PreparedIdChanged => "prepared_id_changed",
@@ -124,6 +133,7 @@ fn describe_attempt<'py>(py: Python<'py>, attempt: &Attempt) -> PyResult<Bound<'
         }
         AttemptFailure::Busy => "busy",
         AttemptFailure::NotConnected => "not_connected",
+        AttemptFailure::Unanswered => "unanswered",
     };
     info.set_item("failure", failure)?;
     if !info.contains("message")? {

@@ -22,6 +22,19 @@ from ._shared.consistency import Consistency
 from ._shared.many import ManyResult
 from ._shared.results import Column, SchemaChange
 from ._shared.row_types import NamedRow
+from ._shared.schema.model import (
+    Aggregate,
+    ColumnInfo,
+    Function,
+    Index,
+    Keyspace,
+    Schema,
+    Table,
+    Tablets,
+    Trigger,
+    UserType,
+    View,
+)
 from ._shared.topology import (
     ClusterConnections,
     Node,
@@ -40,28 +53,39 @@ __version__ = "0.1.0"
 
 __all__ = [
     "UNSET",
+    "Aggregate",
     "Authenticator",
     "Batch",
     "BatchKind",
     "Cluster",
     "ClusterConnections",
     "Column",
+    "ColumnInfo",
     "Consistency",
     "Date",
     "Duration",
+    "Function",
+    "Index",
+    "Keyspace",
     "ManyResult",
     "NamedRow",
     "Node",
     "NodeConnections",
     "Prepared",
     "Result",
+    "Schema",
     "SchemaChange",
     "Session",
     "SessionBatch",
     "ShardConnections",
+    "Table",
+    "Tablets",
     "Time",
     "Timestamp",
+    "Trigger",
     "UnsetType",
+    "UserType",
+    "View",
     "aio",
     "connect",
     "exceptions",
@@ -73,7 +97,20 @@ __all__ += _exceptions
 def _show_as_ours() -> None:
     """Let reprs and tracebacks name the place where users import from."""
     public = (Authenticator, Batch, BatchKind, ClusterConnections, Column, Consistency, ManyResult)
-    for cls in (*public, Node, NodeConnections, SchemaChange, ShardConnections):
+    schema = (
+        Aggregate,
+        ColumnInfo,
+        Function,
+        Index,
+        Keyspace,
+        Schema,
+        Table,
+        Tablets,
+        Trigger,
+        UserType,
+        View,
+    )
+    for cls in (*public, *schema, Node, NodeConnections, SchemaChange, ShardConnections):
         cls.__module__ = __name__
 
 

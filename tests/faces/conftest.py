@@ -19,7 +19,16 @@ from shardlane import aio, sync
 from shardlane.testing import Cluster
 
 # What the asyncio face has as coroutine functions.
-AWAITED = {"execute", "prepare", "execute_batch", "execute_many", "close", "all"}
+AWAITED = {
+    "execute",
+    "prepare",
+    "execute_batch",
+    "execute_many",
+    "close",
+    "all",
+    "schema",
+    "wait_for_schema_agreement",
+}
 
 
 class Blocking:
@@ -31,7 +40,7 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
         if name not in AWAITED:
-            return value if not callable(value) else lambda *a, **k: wrap(value(*a, **k))
+            return wrap(value) if not callable(value) else lambda *a, **k: wrap(value(*a, **k))
 
         async def call(*args: Any, **keywords: Any) -> Any:
             return wrap(value(*args, **keywords))

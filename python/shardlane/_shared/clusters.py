@@ -8,14 +8,16 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from shardlane.exceptions import ShardlaneError, UnknownKeyspace
+from shardlane.exceptions import ConfigurationError, RequestTimeout, ShardlaneError, UnknownKeyspace
 
 from . import topology
 from .errors import address, closed
-from .options import ClusterOptions, SessionOptions
+from .options import ClusterOptions, SessionOptions, seconds
+from .schema.read import SchemaReader
+from .steps import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Unpack
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from .contact_points import ContactPoints
     from .options import ClusterKeywords
+    from .schema.model import Schema
     from .steps import Steps
 
 
@@ -42,6 +45,7 @@ class BaseCluster:
         self._options = ClusterOptions.make(contact_points, **options)
         self._closed = False
         self._lock = threading.Lock()
+        self._schema = SchemaReader(remembers=self._options.schema_events)
         # What the user holds: for messages.
         self._held_as = "cluster"
 
@@ -114,6 +118,33 @@ class BaseCluster:
             yield from self._look_for(core, keyspace, options)
         return options.open(core, keyspace)
 
+    def _read_schema(
+        self, keyspaces: str | Iterable[str] | None, timeout: float | None
+    ) -> Steps[Schema]:
+        """Connect if need be, and read what has changed.
+
+        Raises:
+            ConfigurationError: ``keyspaces`` is not a name, nor names; ``timeout`` is no number.
+        """
+        if timeout is not None:
+            seconds("timeout", timeout, remedy="or None for no limit")
+        wanted = _names(keyspaces)
+        core = self._start()
+        yield core.ready()
+        session = SessionOptions(row_factory="dict").open(core, None)
+        return (yield from self._schema.read(core, session, wanted, Deadline(timeout, None)))
+
+    def _await_agreement(self, timeout: float) -> Steps[bool]:
+        """Connect if need be, and wait until the nodes agree on the schema."""
+        seconds("timeout", timeout)
+        core = self._start()
+        yield core.ready()
+        try:
+            yield core.schema_agreement(timeout)
+        except RequestTimeout:
+            return False
+        return True
+
     def _look_for(self, core: _core.Cluster, keyspace: str, options: SessionOptions) -> Steps[None]:
         """Ask the servers: a keyspace made a moment ago is not among the known ones yet."""
         literal = keyspace.replace("'", "''")
@@ -159,6 +190,18 @@ class BaseCluster:
         if self._client is not None and not self._closed:
             _warn(f"unclosed {self._held_as}: {self!r}", ResourceWarning, source=self, stacklevel=2)
             self._begin_close(0.0)
+
+
+def _names(keyspaces: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if keyspaces is None:
+        return None
+    names = (keyspaces,) if isinstance(keyspaces, str) else tuple(keyspaces)
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                f"keyspaces: {name!r} is not a name", hint="give a str, several, or None for all"
+            )
+    return names
 
 
 _open: weakref.WeakSet[BaseCluster] = weakref.WeakSet()

@@ -45,6 +45,7 @@ class ClusterKeywords(TypedDict, total=False):
     reconnect_delay_min: float
     reconnect_delay_max: float
     pool_wait: float
+    schema_events: bool
     schema_agreement_timeout: float
     in_flight_per_connection_max: int | None
     application_name: str | None
@@ -107,6 +108,7 @@ class ClusterOptions:
     reconnect_delay_min: float = 0.05
     reconnect_delay_max: float = 10.0
     pool_wait: float = 2.0
+    schema_events: bool = True
     schema_agreement_timeout: float = 10.0
     in_flight_per_connection_max: int | None = None
     application_name: str | None = None
@@ -144,6 +146,7 @@ class ClusterOptions:
                 # Never the value itself: it may be the password.
                 raise ConfigurationError(f"{name} is a {type(value).__name__}", hint="give a str")
         one_of("compression", self.compression, (None, "lz4", "snappy"))
+        one_of("schema_events", self.schema_events, (True, False))
         one_of("shard_awareness", self.shard_awareness, ("full", "legacy", "off"))
         if self.connections_per_shard is not None and self.connections_per_host is not None:
             raise ConfigurationError(

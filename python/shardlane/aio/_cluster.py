@@ -13,13 +13,14 @@ from ._drive import drive
 from ._session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from types import TracebackType
 
     from typing_extensions import Self, Unpack
 
     from shardlane._shared.options import SessionKeywords
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+    from shardlane._shared.schema.model import Schema
 
 T = TypeVar("T")
 
@@ -145,6 +146,45 @@ class Cluster(BaseCluster):
         """
         session_options = SessionOptions.make(row_factory=row_factory, **options)
         return Connecting(self, checked_keyspace(keyspace), session_options, owned=False)
+
+    async def schema(
+        self, keyspaces: str | Iterable[str] | None = None, *, timeout: float | None = 30.0
+    ) -> Schema:
+        """Read the schema: keyspaces, tables, types, indexes, views, functions ...
+
+        What was read before is given out again unless its keyspace has changed meanwhile, which
+        the servers tell. Connects if there is no session yet.
+
+        Args:
+            keyspaces: a name, or names: only these are read. None for all.
+            timeout: seconds for all of it; None for no limit.
+
+        Returns:
+            a mapping of names to keyspaces; a keyspace that does not exist is not in it.
+
+        Raises:
+            NoHostAvailable: no contact point could be reached.
+            RequestTimeout: it took too long.
+            SessionClosed: this object was closed.
+        """
+        return await drive(self._read_schema(keyspaces, timeout))
+
+    async def wait_for_schema_agreement(self, timeout: float = 10.0) -> bool:
+        """Wait until all nodes that are up know the same schema.
+
+        CREATE, ALTER and DROP wait for that by themselves. Connects if there is no session yet.
+
+        Args:
+            timeout: seconds to wait.
+
+        Returns:
+            whether they agree; False if they did not in time.
+
+        Raises:
+            NoHostAvailable: no contact point could be reached.
+            SessionClosed: this object was closed.
+        """
+        return await drive(self._await_agreement(timeout))
 
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Close all sessions and connections. Closing twice does nothing.

@@ -86,6 +86,7 @@ def connect(
     reconnect_delay_min: float = 0.05,
     reconnect_delay_max: float = 10.0,
     pool_wait: float = 2.0,
+    schema_events: bool = True,
     schema_agreement_timeout: float = 10.0,
     in_flight_per_connection_max: int | None = None,
     application_name: str | None = None,
@@ -128,6 +129,9 @@ def connect(
         reconnect_delay_max: seconds at most between attempts to reconnect.
         pool_wait: seconds at most to wait for connections to all shards before the session is
             returned; those that are missing follow in the background.
+        schema_events: whether to follow changes of the schema by others. Without it routing goes by
+            the keyspaces of the time when the control connection was made (its own changes aside),
+            and ``Cluster.schema()`` reads everything each time.
         schema_agreement_timeout: seconds at most to wait after CREATE, ALTER and DROP until all
             nodes know of it.
         in_flight_per_connection_max: requests under way on one connection; None for 32768.
@@ -169,6 +173,7 @@ def connect(
         reconnect_delay_min=reconnect_delay_min,
         reconnect_delay_max=reconnect_delay_max,
         pool_wait=pool_wait,
+        schema_events=schema_events,
         schema_agreement_timeout=schema_agreement_timeout,
         in_flight_per_connection_max=in_flight_per_connection_max,
         application_name=application_name,

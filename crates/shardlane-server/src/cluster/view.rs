@@ -318,8 +318,8 @@ impl View {
         self.range_ends.get(at).copied().unwrap_or(Token::MAX)
     }
 
-    /// What `system.local` and `system.peers` of the node with this index say.
-    pub(crate) fn topology(&self, local: u32) -> Option<Topology> {
+    /// What `system.local` and the peers of the node with this index say.
+    pub(crate) fn topology(&self, local: u32, port: u16) -> Option<Topology> {
         let local = self.member(local)?;
         let info = |member: &Arc<Member>| NodeInfo {
             host_id: member.host_id.0,
@@ -343,6 +343,7 @@ impl View {
             } else {
                 Flavour::Scylla
             },
+            port,
             partitioner: PARTITIONER.to_owned(),
             local: info(local),
             peers: peers.map(info).collect(),

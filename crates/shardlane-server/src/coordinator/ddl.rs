@@ -112,6 +112,18 @@ fn wire_change(change: &SchemaChange) -> WireChange {
                 },
             )
         }
+        SchemaChange::Aggregate(change, keyspace, name, arguments) => {
+            let argument_types = arguments.iter().map(|name| name.as_str().into()).collect();
+            let name = name.as_str().into();
+            (
+                change,
+                keyspace,
+                SchemaTarget::Aggregate {
+                    name,
+                    argument_types,
+                },
+            )
+        }
     };
     WireChange {
         kind: kind(change),

@@ -568,7 +568,54 @@ pub struct CreateFunction {
     pub body: String,
 }
 
-/// DROP FUNCTION.
+/// CREATE AGGREGATE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateAggregate {
+    /// Its name.
+    pub name: QualifiedName,
+    /// `OR REPLACE`.
+    pub or_replace: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// Types of the arguments.
+    pub arguments: Vec<TypeAst>,
+    /// `SFUNC`.
+    pub state_func: String,
+    /// `STYPE`.
+    pub state_type: TypeAst,
+    /// `REDUCEFUNC` (ScyllaDB).
+    pub reduce_func: Option<String>,
+    /// `FINALFUNC`.
+    pub final_func: Option<String>,
+    /// `INITCOND`, as written.
+    pub initcond: Option<String>,
+}
+
+/// CREATE TRIGGER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateTrigger {
+    /// Its name.
+    pub name: String,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `ON`.
+    pub table: QualifiedName,
+    /// `USING`: a Java class.
+    pub class: String,
+}
+
+/// DROP TRIGGER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropTrigger {
+    /// Its name.
+    pub name: String,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+    /// `ON`.
+    pub table: QualifiedName,
+}
+
+/// DROP FUNCTION and DROP AGGREGATE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DropFunction {
     /// Its name.
@@ -614,6 +661,14 @@ pub enum DdlStatement {
     CreateFunction(CreateFunction),
     /// DROP FUNCTION.
     DropFunction(DropFunction),
+    /// CREATE AGGREGATE.
+    CreateAggregate(CreateAggregate),
+    /// DROP AGGREGATE.
+    DropAggregate(DropFunction),
+    /// CREATE TRIGGER.
+    CreateTrigger(CreateTrigger),
+    /// DROP TRIGGER.
+    DropTrigger(DropTrigger),
 }
 
 /// Roles and permissions: parsed, and answered as a server without authorization does.

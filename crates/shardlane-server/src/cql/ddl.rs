@@ -1,9 +1,9 @@
 //! CREATE, ALTER and DROP.
 
 use super::ast::{
-    AlterTable, AlterType, AlterView, ColumnDefinition, CreateFunction, CreateIndex, CreateTable,
-    CreateType, CreateView, DdlStatement, Drop, DropFunction, KeyspaceDefinition, Properties,
-    PropertyValue, QualifiedName, TableChange, TableWith, TypeChange,
+    AlterTable, AlterType, AlterView, ColumnDefinition, CreateIndex, CreateTable, CreateType,
+    CreateView, DdlStatement, Drop, KeyspaceDefinition, Properties, PropertyValue, QualifiedName,
+    TableChange, TableWith, TypeChange,
 };
 use super::lexer::Kind;
 use super::parser::{Parse, Parser};
@@ -36,6 +36,14 @@ impl Parser<'_> {
         } else if self.keyword("function") {
             self.create_function(false)
                 .map(DdlStatement::CreateFunction)
+        } else if self.keywords(&["or", "replace", "aggregate"]) {
+            self.create_aggregate(true)
+                .map(DdlStatement::CreateAggregate)
+        } else if self.keyword("aggregate") {
+            self.create_aggregate(false)
+                .map(DdlStatement::CreateAggregate)
+        } else if self.keyword("trigger") {
+            self.create_trigger().map(DdlStatement::CreateTrigger)
         } else {
             Err(self.unexpected())
         }
@@ -86,29 +94,17 @@ impl Parser<'_> {
         } else if self.keywords(&["materialized", "view"]) {
             self.dropped().map(DdlStatement::DropView)
         } else if self.keyword("function") {
-            let Drop { name, if_exists } = self.dropped()?;
-            let arguments = if self.symbol("(") {
-                let types = if self.is_symbol(")") {
-                    Vec::new()
-                } else {
-                    self.comma_list(Self::type_name)?
-                };
-                self.expect_symbol(")")?;
-                Some(types)
-            } else {
-                None
-            };
-            Ok(DdlStatement::DropFunction(DropFunction {
-                name,
-                if_exists,
-                arguments,
-            }))
+            self.dropped_function().map(DdlStatement::DropFunction)
+        } else if self.keyword("aggregate") {
+            self.dropped_function().map(DdlStatement::DropAggregate)
+        } else if self.keyword("trigger") {
+            self.dropped_trigger().map(DdlStatement::DropTrigger)
         } else {
             Err(self.unexpected())
         }
     }
 
-    fn dropped(&mut self) -> Parse<Drop> {
+    pub(super) fn dropped(&mut self) -> Parse<Drop> {
         let if_exists = self.if_exists();
         Ok(Drop {
             name: self.qualified_name()?,
@@ -431,44 +427,6 @@ impl Parser<'_> {
             partition_key,
             clustering,
             with,
-        })
-    }
-
-    fn create_function(&mut self, or_replace: bool) -> Parse<CreateFunction> {
-        let if_not_exists = self.if_not_exists();
-        let name = self.qualified_name()?;
-        self.expect_symbol("(")?;
-        let arguments = if self.is_symbol(")") {
-            Vec::new()
-        } else {
-            self.comma_list(|p| Ok((p.name()?, p.type_name()?)))?
-        };
-        self.expect_symbol(")")?;
-        let called_on_null = if self.keyword("called") {
-            true
-        } else {
-            self.expect_keyword("returns")?;
-            self.expect_keyword("null")?;
-            false
-        };
-        self.expect_keyword("on")?;
-        self.expect_keyword("null")?;
-        self.expect_keyword("input")?;
-        self.expect_keyword("returns")?;
-        let returns = self.type_name()?;
-        self.expect_keyword("language")?;
-        let language = self.name()?;
-        self.expect_keyword("as")?;
-        let body = self.string()?;
-        Ok(CreateFunction {
-            name,
-            or_replace,
-            if_not_exists,
-            arguments,
-            called_on_null,
-            returns,
-            language,
-            body,
         })
     }
 }

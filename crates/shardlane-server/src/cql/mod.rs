@@ -5,6 +5,7 @@
 
 pub mod ast;
 mod ddl;
+mod ddl_function;
 mod duration;
 mod lexer;
 mod modify;

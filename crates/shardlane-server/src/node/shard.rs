@@ -225,7 +225,7 @@ impl Shard {
         {
             return Some(Arc::clone(topology));
         }
-        let topology = Arc::new(self.view.topology(self.id.node)?);
+        let topology = Arc::new(self.view.topology(self.id.node, self.shared.port)?);
         self.topology = Some((self.view.version, Arc::clone(&topology)));
         Some(topology)
     }

@@ -29,6 +29,8 @@ pub enum SchemaChange {
     Type(ChangeKind, String, String),
     /// A function: keyspace, name, argument types.
     Function(ChangeKind, String, String, Vec<String>),
+    /// An aggregate: keyspace, name, argument types.
+    Aggregate(ChangeKind, String, String, Vec<String>),
 }
 
 /// A DDL statement ready to be applied to the newest schema.
@@ -108,6 +110,10 @@ impl Schema {
             DdlStatement::DropView(s) => self.drop_view(s, keyspace, now_us),
             DdlStatement::CreateFunction(s) => self.create_function(s, keyspace, now_us),
             DdlStatement::DropFunction(s) => self.drop_function(s, keyspace, now_us),
+            DdlStatement::CreateAggregate(s) => self.create_aggregate(s, keyspace, now_us),
+            DdlStatement::DropAggregate(s) => self.drop_aggregate(s, keyspace, now_us),
+            DdlStatement::CreateTrigger(s) => self.create_trigger(s, keyspace, now_us),
+            DdlStatement::DropTrigger(s) => self.drop_trigger(s, keyspace, now_us),
         }
     }
 }

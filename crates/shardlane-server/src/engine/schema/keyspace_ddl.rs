@@ -92,6 +92,7 @@ impl Schema {
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
             functions: Vec::new(),
+            aggregates: Vec::new(),
         };
         Ok(DdlOutcome {
             warnings,

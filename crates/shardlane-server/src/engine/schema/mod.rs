@@ -12,6 +12,7 @@ use crate::engine::system::{Flavour, system_keyspaces};
 use crate::engine::value::time_uuid;
 
 mod change;
+mod function_ddl;
 mod keyspace_ddl;
 mod options;
 mod table;
@@ -54,6 +55,27 @@ pub struct UserFunction {
     pub called_on_null: bool,
 }
 
+/// A user-defined aggregate: metadata only, it cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserAggregate {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The arguments' types.
+    pub arguments: Vec<CqlType>,
+    /// The function that takes the state and the arguments, and gives the next state.
+    pub state_func: Arc<str>,
+    /// The state's type.
+    pub state_type: CqlType,
+    /// The function that puts two states together (ScyllaDB).
+    pub reduce_func: Option<Arc<str>>,
+    /// The function that makes the result of the last state.
+    pub final_func: Option<Arc<str>>,
+    /// The first state, as written.
+    pub initcond: Option<String>,
+    /// The result's type.
+    pub returns: CqlType,
+}
+
 /// A keyspace.
 #[derive(Debug, Clone)]
 pub struct Keyspace {
@@ -75,6 +97,8 @@ pub struct Keyspace {
     pub views: BTreeMap<Arc<str>, Arc<Table>>,
     /// User-defined functions.
     pub functions: Vec<UserFunction>,
+    /// User-defined aggregates.
+    pub aggregates: Vec<UserAggregate>,
 }
 
 impl Keyspace {

@@ -111,6 +111,8 @@ pub struct Table {
     pub options: TableOptions,
     /// Secondary indexes by name.
     pub indexes: BTreeMap<Arc<str>, Index>,
+    /// Triggers by name, with their Java classes; they never fire.
+    pub triggers: BTreeMap<Arc<str>, String>,
     /// Set for a materialized view.
     pub view: Option<View>,
     /// A table of counters.

@@ -277,6 +277,7 @@ pub(super) fn empty_table(keyspace: &Keyspace, name: &str, id: TableId) -> Table
         by_name: BTreeMap::new(),
         options: TableOptions::default(),
         indexes: BTreeMap::new(),
+        triggers: BTreeMap::new(),
         view: None,
         is_counter: false,
         is_virtual: false,

@@ -1,4 +1,4 @@
-//! CREATE, ALTER and DROP TYPE and FUNCTION.
+//! CREATE, ALTER and DROP TYPE.
 
 use std::sync::Arc;
 
@@ -6,10 +6,8 @@ use shardlane_wire::{CqlType, UdtType};
 
 use super::keyspace_ddl::{check_name, is_system};
 use super::types::{resolve_type, type_text};
-use super::{ChangeKind, DdlOutcome, Keyspace, Schema, SchemaChange, UserFunction, UserType};
-use crate::cql::ast::{
-    AlterType, CreateFunction, CreateType, Drop, DropFunction, QualifiedName, TypeAst, TypeChange,
-};
+use super::{ChangeKind, DdlOutcome, Keyspace, Schema, SchemaChange, UserType};
+use crate::cql::ast::{AlterType, CreateType, Drop, QualifiedName, TypeAst, TypeChange};
 use crate::engine::error::CqlError;
 
 impl Schema {
@@ -177,113 +175,6 @@ impl Schema {
             ChangeKind::Dropped,
             keyspace.name.to_string(),
             name.to_owned(),
-        );
-        Ok(self.changed(keyspace, change, now_us))
-    }
-
-    pub(super) fn create_function(
-        self: &Arc<Self>,
-        statement: &CreateFunction,
-        session: Option<&str>,
-        now_us: i64,
-    ) -> Result<DdlOutcome, CqlError> {
-        let old = self.ddl_keyspace(&statement.name, session)?;
-        let mut arguments = Vec::with_capacity(statement.arguments.len());
-        for (name, ty) in &statement.arguments {
-            arguments.push((name.clone(), resolve_type(old, ty)?.0));
-        }
-        let function = UserFunction {
-            name: statement.name.name.as_str().into(),
-            arguments,
-            returns: resolve_type(old, &statement.returns)?.0,
-            language: statement.language.clone(),
-            body: statement.body.clone(),
-            called_on_null: statement.called_on_null,
-        };
-        let mut keyspace = (**old).clone();
-        let types: Vec<String> = function
-            .arguments
-            .iter()
-            .map(|(_, ty)| ty.to_string())
-            .collect();
-        let same = |other: &UserFunction| {
-            other.name == function.name
-                && other
-                    .arguments
-                    .iter()
-                    .map(|a| &a.1)
-                    .eq(function.arguments.iter().map(|a| &a.1))
-        };
-        let mut kind = ChangeKind::Created;
-        if let Some(at) = keyspace.functions.iter().position(same) {
-            if statement.if_not_exists {
-                return Ok(DdlOutcome::unchanged(self));
-            }
-            if !statement.or_replace {
-                return Err(CqlError::invalid(format!(
-                    "The function '{}.{} : ({}) -> {}' already exists",
-                    keyspace.name,
-                    function.name,
-                    types.join(", "),
-                    function.returns
-                )));
-            }
-            kind = ChangeKind::Updated;
-            keyspace.functions.remove(at);
-        }
-        let change = SchemaChange::Function(
-            kind,
-            keyspace.name.to_string(),
-            function.name.to_string(),
-            types,
-        );
-        keyspace.functions.push(function);
-        Ok(self.changed(keyspace, change, now_us))
-    }
-
-    pub(super) fn drop_function(
-        self: &Arc<Self>,
-        statement: &DropFunction,
-        session: Option<&str>,
-        now_us: i64,
-    ) -> Result<DdlOutcome, CqlError> {
-        let old = self.ddl_keyspace(&statement.name, session)?;
-        let name = statement.name.name.as_str();
-        let wanted = match &statement.arguments {
-            Some(types) => Some(
-                types
-                    .iter()
-                    .map(|ty| resolve_type(old, ty).map(|(ty, _)| ty))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
-            None => None,
-        };
-        let mut keyspace = (**old).clone();
-        let at = keyspace.functions.iter().position(|function| {
-            let types = function.arguments.iter().map(|(_, ty)| ty);
-            &*function.name == name && wanted.as_ref().is_none_or(|wanted| wanted.iter().eq(types))
-        });
-        let Some(at) = at else {
-            if statement.if_exists {
-                return Ok(DdlOutcome::unchanged(self));
-            }
-            return Err(CqlError::invalid(format!(
-                "User function {}.{name} doesn't exist",
-                old.name
-            )));
-        };
-        let types = keyspace
-            .functions
-            .remove(at)
-            .arguments
-            .iter()
-            .map(|(_, ty)| ty.to_string())
-            .collect();
-        let change = SchemaChange::Function(
-            ChangeKind::Dropped,
-            keyspace.name.to_string(),
-            name.to_owned(),
-            types,
         );
         Ok(self.changed(keyspace, change, now_us))
     }

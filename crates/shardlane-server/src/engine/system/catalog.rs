@@ -11,7 +11,7 @@ use crate::cql::parse;
 use crate::engine::md5::md5;
 use crate::engine::schema::{Keyspace, TableId, build_table};
 
-/// The tables of a ScyllaDB 6.2 node, one CREATE TABLE per line.
+/// The tables of a ScyllaDB 6.2 node, and those that only Cassandra has, one CREATE TABLE per line.
 const TABLES: &str = include_str!("tables.cql");
 
 /// Name, replication class, factor, and whether its tables are made when read.
@@ -46,6 +46,11 @@ fn is_scylla_only(keyspace: &str, table: &str) -> bool {
             ))
 }
 
+/// Tables that only Apache Cassandra has.
+fn is_cassandra_only(keyspace: &str, table: &str) -> bool {
+    keyspace == "system" && table == "peers_v2"
+}
+
 /// The keyspaces of the server itself.
 pub(crate) fn system_keyspaces(flavour: Flavour) -> Vec<Keyspace> {
     let mut keyspaces: Vec<Keyspace> = KEYSPACES
@@ -60,7 +65,11 @@ pub(crate) fn system_keyspaces(flavour: Flavour) -> Vec<Keyspace> {
             unreachable!("the catalog is tested to parse: {line}");
         };
         let name = statement.table.keyspace.as_deref().unwrap_or_default();
-        if flavour == Flavour::Cassandra && is_scylla_only(name, &statement.table.name) {
+        let is_others = match flavour {
+            Flavour::Cassandra => is_scylla_only(name, &statement.table.name),
+            Flavour::Scylla => is_cassandra_only(name, &statement.table.name),
+        };
+        if is_others {
             continue;
         }
         let Some(at) = KEYSPACES
@@ -110,6 +119,7 @@ fn empty(name: &str, class: &str, factor: Option<&str>) -> Keyspace {
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
         functions: Vec::new(),
+        aggregates: Vec::new(),
     }
 }
 
@@ -136,7 +146,10 @@ mod tests {
                 system.tables.contains_key("tablets"),
                 flavour == Flavour::Scylla
             );
-            assert!(!system.tables.contains_key("peers_v2"));
+            assert_eq!(
+                system.tables.contains_key("peers_v2"),
+                flavour == Flavour::Cassandra
+            );
         }
     }
 }

@@ -5,10 +5,13 @@ use super::topology::{Flavour, NodeInfo, Topology};
 use crate::engine::schema::Schema;
 use crate::engine::value::{collection, push_value};
 
+/// Where nodes would talk to each other.
+const STORAGE_PORT: i32 = 7000;
+
 pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
     match out.name() {
         "local" => local(out, schema, topology),
-        "peers" => peers(out, schema, topology),
+        "peers" | "peers_v2" => peers(out, schema, topology),
         "cluster_status" => cluster_status(out, topology),
         "versions" => out.row(&[
             ("key", "local".into()),
@@ -81,7 +84,11 @@ fn peers(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topology) {
             ("peer", node.address.into()),
             ("data_center", node.datacenter.as_str().into()),
             ("host_id", node.host_id.into()),
+            ("peer_port", STORAGE_PORT.into()),
+            ("native_address", node.address.into()),
+            ("native_port", i32::from(topology.port).into()),
             ("preferred_ip", node.address.into()),
+            ("preferred_port", STORAGE_PORT.into()),
             ("rack", node.rack.as_str().into()),
             ("release_version", topology.flavour.release_version().into()),
             ("rpc_address", node.address.into()),

@@ -57,7 +57,13 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
                 .values()
                 .for_each(|table| indexes_rows(out, table)),
             "types" => types_rows(out, keyspace),
+            "triggers" => keyspace
+                .tables
+                .values()
+                .for_each(|table| triggers_rows(out, table)),
             "functions" => functions_rows(out, keyspace),
+            "aggregates" => aggregates_rows(out, keyspace),
+            "scylla_aggregates" => scylla_aggregates_rows(out, keyspace),
             _ => {}
         }
     }
@@ -250,6 +256,61 @@ fn functions_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
             ("called_on_null_input", function.called_on_null.into()),
             ("language", function.language.as_str().into()),
             ("return_type", function.returns.to_string().as_str().into()),
+        ]);
+    }
+}
+
+fn triggers_rows(out: &mut TableBuilder<'_>, table: &Table) {
+    for (name, class) in &table.triggers {
+        out.row(&[
+            ("keyspace_name", (&*table.keyspace).into()),
+            ("table_name", (&*table.name).into()),
+            ("trigger_name", (&**name).into()),
+            ("options", Value::map([("class", class)])),
+        ]);
+    }
+}
+
+fn aggregates_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
+    for aggregate in &keyspace.aggregates {
+        let text = |text: Option<&str>| text.map_or(Value::NULL, Value::from);
+        out.row(&[
+            ("keyspace_name", (&*keyspace.name).into()),
+            ("aggregate_name", (&*aggregate.name).into()),
+            (
+                "argument_types",
+                Value::strings(aggregate.arguments.iter().map(ToString::to_string)),
+            ),
+            ("final_func", text(aggregate.final_func.as_deref())),
+            ("initcond", text(aggregate.initcond.as_deref())),
+            ("return_type", aggregate.returns.to_string().as_str().into()),
+            ("state_func", (&*aggregate.state_func).into()),
+            (
+                "state_type",
+                aggregate.state_type.to_string().as_str().into(),
+            ),
+        ]);
+    }
+}
+
+/// Only those that ScyllaDB can compute in parts.
+fn scylla_aggregates_rows(out: &mut TableBuilder<'_>, keyspace: &Keyspace) {
+    for aggregate in &keyspace.aggregates {
+        let Some(reduce_func) = aggregate.reduce_func.as_deref() else {
+            continue;
+        };
+        out.row(&[
+            ("keyspace_name", (&*keyspace.name).into()),
+            ("aggregate_name", (&*aggregate.name).into()),
+            (
+                "argument_types",
+                Value::strings(aggregate.arguments.iter().map(ToString::to_string)),
+            ),
+            ("reduce_func", reduce_func.into()),
+            (
+                "state_type",
+                aggregate.state_type.to_string().as_str().into(),
+            ),
         ]);
     }
 }

@@ -72,6 +72,8 @@ pub struct Topology {
     pub cluster_name: String,
     /// Whose manners to have.
     pub flavour: Flavour,
+    /// The port for clients, the same on all nodes.
+    pub port: u16,
     /// The partitioner's class.
     pub partitioner: String,
     /// The answering node.

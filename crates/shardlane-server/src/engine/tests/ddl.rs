@@ -228,3 +228,82 @@ fn functions_are_recorded() {
         change(ChangeKind::Dropped)
     );
 }
+
+#[test]
+fn aggregates_are_recorded_with_what_they_are_made_of() {
+    let mut db = Db::new();
+    let create = "CREATE AGGREGATE total(int) SFUNC plus STYPE int FINALFUNC show INITCOND 0";
+    assert_eq!(db.error(create).code(), 0x2200, "no such function");
+    let function = |name: &str, arguments: &str, returns: &str| {
+        format!(
+            "CREATE FUNCTION {name}({arguments}) CALLED ON NULL INPUT RETURNS {returns} LANGUAGE lua AS $$ return 1 $$"
+        )
+    };
+    db.run(&function("plus", "a int, b int", "int"));
+    db.run(&function("show", "a int", "text"));
+    let change = |kind| {
+        let types = vec!["int".to_owned()];
+        Some(SchemaChange::Aggregate(
+            kind,
+            "ks".into(),
+            "total".into(),
+            types,
+        ))
+    };
+    let outcome = apply(&mut db, create);
+    assert_eq!(outcome.result, change(ChangeKind::Created));
+    assert_eq!(db.error(create).code(), 0x2200, "it exists");
+    let rows = db.rows(
+        "SELECT aggregate_name, argument_types, state_func, state_type, final_func, initcond, return_type \
+         FROM system_schema.aggregates",
+    );
+    assert_eq!(
+        rows,
+        ["\"total\" [\"int\"] \"plus\" \"int\" \"show\" \"0\" \"text\""]
+    );
+    assert_eq!(
+        db.rows("SELECT * FROM system_schema.scylla_aggregates")
+            .len(),
+        0
+    );
+    let replace = "CREATE OR REPLACE AGGREGATE total(int) SFUNC plus STYPE int REDUCEFUNC plus";
+    assert_eq!(apply(&mut db, replace).result, change(ChangeKind::Updated));
+    assert_eq!(
+        db.rows(
+            "SELECT aggregate_name, reduce_func, state_type FROM system_schema.scylla_aggregates"
+        ),
+        ["\"total\" \"plus\" \"int\""]
+    );
+    assert_eq!(db.error("DROP FUNCTION plus").code(), 0x2200, "in use");
+    assert_eq!(db.error("DROP AGGREGATE total(text)").code(), 0x2200);
+    let dropped = apply(&mut db, "DROP AGGREGATE total(int)").result;
+    assert_eq!(dropped, change(ChangeKind::Dropped));
+    assert_eq!(
+        apply(&mut db, "DROP AGGREGATE IF EXISTS total").result,
+        None
+    );
+    db.run("DROP FUNCTION plus");
+}
+
+#[test]
+fn triggers_are_recorded_where_there_are_any() {
+    let create = "CREATE TRIGGER audit ON ks.kv USING 'org.example.Audit'";
+    let mut db = Db::new();
+    db.run("CREATE TABLE kv (k int PRIMARY KEY)");
+    assert_eq!(db.error(create).code(), 0x2000, "ScyllaDB has none");
+    let mut db = Db::empty(Flavour::Cassandra);
+    db.run("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+    db.run("CREATE TABLE ks.kv (k int PRIMARY KEY)");
+    db.run(create);
+    assert_eq!(db.error(create).code(), 0x2200, "it exists");
+    assert_eq!(
+        db.rows("SELECT table_name, trigger_name, options FROM system_schema.triggers"),
+        ["\"kv\" \"audit\" {\"class\": \"org.example.Audit\"}"]
+    );
+    db.run("DROP TRIGGER audit ON ks.kv");
+    assert_eq!(db.error("DROP TRIGGER audit ON ks.kv").code(), 0x2200);
+    assert_eq!(
+        apply(&mut db, "DROP TRIGGER IF EXISTS audit ON ks.kv").result,
+        None
+    );
+}

@@ -62,6 +62,7 @@ impl Db {
         let topology = Topology {
             cluster_name: "test".into(),
             flavour,
+            port: 9042,
             partitioner: "org.apache.cassandra.dht.Murmur3Partitioner".into(),
             local: node(1),
             peers: vec![node(2), node(3)],

@@ -24,6 +24,14 @@ fn local_and_peers() {
         cassandra.rows("SELECT release_version FROM system.local"),
         ["\"4.1.7\""]
     );
+    assert_eq!(
+        cassandra.rows("SELECT native_address, native_port, rack FROM system.peers_v2"),
+        [
+            "\"127.0.0.3\" 9042 \"rack3\"",
+            "\"127.0.0.2\" 9042 \"rack2\""
+        ]
+    );
+    assert!(db.try_run("SELECT * FROM system.peers_v2").is_err());
     assert!(
         cassandra
             .try_run("SELECT * FROM system_schema.scylla_tables")

@@ -8,6 +8,10 @@
 
 #[path = "golden_replay/accepted.rs"]
 mod accepted;
+#[allow(
+    dead_code,
+    reason = "read by the client's test too, which wants more of it"
+)]
 #[path = "golden_replay/capture.rs"]
 mod capture;
 #[path = "golden_replay/kind.rs"]

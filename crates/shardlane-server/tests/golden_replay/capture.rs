@@ -16,6 +16,8 @@ const BODY_MAX: usize = 64 * 1024 * 1024;
 
 /// A frame, decompressed.
 pub(crate) struct Frame {
+    /// When it was seen, since the session's beginning.
+    pub(crate) seconds: f64,
     pub(crate) connection: u64,
     pub(crate) client_port: u16,
     /// The last byte of the server's address.
@@ -32,8 +34,8 @@ pub(crate) enum Step {
         request: Frame,
         response: Option<Frame>,
     },
-    /// An event reached a client.
-    Event(Event),
+    /// An event reached a client, so many seconds after the session's beginning.
+    Event(Event, f64),
 }
 
 /// Reads a session: requests in the order sent, each with its own answer.
@@ -66,7 +68,8 @@ pub(crate) fn load(session: &str) -> Vec<Step> {
             continue;
         };
         steps.push(if frame.header.is_response {
-            Step::Event(Event::decode(Version::V4, &frame.body).expect("an event"))
+            let event = Event::decode(Version::V4, &frame.body).expect("an event");
+            Step::Event(event, frame.seconds)
         } else {
             let response = partner[at].and_then(|answer| frames[answer].take());
             Step::Ask {
@@ -124,6 +127,7 @@ fn parse(line: &str) -> Frame {
     let body = unhex(text("body"));
     let (address, port) = text("server").split_once(':').expect("address and port");
     Frame {
+        seconds: json["t"].as_f64().expect("seconds"),
         connection: number("conn") as u64,
         client_port: number("client_port") as u16,
         server: address

@@ -94,7 +94,7 @@ impl Player {
         let steps = std::mem::take(&mut self.steps);
         for (at, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Event(event) => self.follow(&event),
+                Step::Event(event, _) => self.follow(&event),
                 Step::Ask { request, response } => self.ask(at, &request, response, judge),
             }
         }
@@ -339,6 +339,7 @@ fn prepare_ground(cluster: &Cluster, session: &str) {
         let header = FrameHeader::request(Version::V4, 0, request.opcode());
         line.send(&header, &body).expect("it reads");
         let frame = Frame {
+            seconds: 0.0,
             connection: 0,
             client_port: 0,
             server: 0,
@@ -433,6 +434,7 @@ impl Line {
                 ResponseEnvelope::decode(&header, &body)
                     .map_err(|error| invalid(error.to_string()))?;
                 return Ok(Frame {
+                    seconds: 0.0,
                     header,
                     body,
                     ..request.place()

@@ -434,7 +434,6 @@ impl Line {
                 ResponseEnvelope::decode(&header, &body)
                     .map_err(|error| invalid(error.to_string()))?;
                 return Ok(Frame {
-                    seconds: 0.0,
                     header,
                     body,
                     ..request.place()
@@ -460,6 +459,7 @@ impl Frame {
             ..
         } = *self;
         Self {
+            seconds: self.seconds,
             connection,
             client_port,
             server,

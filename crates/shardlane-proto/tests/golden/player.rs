@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shardlane_proto::{
     AttemptBudget, Config, ConnId, ConnectFailure, ConnectionError, ContactPoint, Effect, Engine,
-    Instant, Outcome, PreparedRef, PreparedRefs, RequestSpec, Retry,
+    Instant, Outcome, Policy, PreparedRef, PreparedRefs, RequestSpec, Retry,
 };
 use shardlane_routing::{Token, composite_token};
 use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
@@ -245,7 +245,10 @@ impl Player {
     fn spec(&self, request: &Frame) -> Option<RequestSpec> {
         let mut spec = RequestSpec::new(request.header.opcode, request.body.clone());
         spec.flags = request.header.flags;
-        spec.retry = Retry::Fallthrough;
+        spec.policy = Some(Arc::new(Policy {
+            retry: Retry::Fallthrough,
+            ..Policy::default()
+        }));
         match request.request() {
             Request::Query(query) if query.text.contains("FROM system") => None,
             Request::Query(_) | Request::Batch(_) => Some(spec),

@@ -25,6 +25,7 @@ use self::placement::Placement;
 pub(crate) use self::placement::Replicas;
 pub(crate) use self::refresh::Scope;
 use self::rings::Rings;
+pub(crate) use self::rows::for_each_row;
 #[cfg(test)]
 pub(crate) use self::topology::KeyspaceInfo;
 pub(crate) use self::topology::{NodeInfo, Topology, Update};

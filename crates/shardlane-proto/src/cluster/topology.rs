@@ -142,15 +142,15 @@ impl Topology {
         self.nodes.retain(|node| seen.insert(node.host_id));
     }
 
-    /// Whether all nodes that say so, and that `counts` holds for, report one schema version.
-    pub(crate) fn schema_agrees(&self, counts: impl Fn(HostId) -> bool) -> bool {
+    /// The schema version of all nodes that report one and that `counts` holds for; `None`: they differ.
+    pub(crate) fn agreed_schema(&self, counts: impl Fn(HostId) -> bool) -> Option<Option<HostId>> {
         let mut versions = self
             .nodes
             .iter()
             .filter(|n| counts(n.host_id))
             .filter_map(|n| n.schema_version);
         let first = versions.next();
-        versions.all(|v| Some(v) == first)
+        versions.all(|v| Some(v) == first).then_some(first)
     }
 }
 

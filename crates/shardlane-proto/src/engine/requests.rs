@@ -61,6 +61,17 @@ impl<C> Engine<C> {
         key
     }
 
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        spec: RequestSpec,
+        completion: Option<C>,
+    ) -> RequestKey {
+        let key = self.insert(now, spec, completion);
+        self.start(now, key);
+        key
+    }
+
     fn insert(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
         let generation = self.next_generation();
         let timeout = spec.timeout;
@@ -552,8 +563,13 @@ impl<C> Engine<C> {
             }),
             Err(kind) => Err(Box::new(RequestError { kind, attempts })),
         };
-        if let Some(completion) = request.completion {
-            self.completions.push((completion, outcome));
+        match request.completion {
+            Some(completion) => self.completions.push((completion, outcome)),
+            // Of the engine's own requests only this kind has an answer that somebody waits for.
+            None if request.spec.opcode == Opcode::Query => {
+                self.note_version(now, key, outcome.ok().as_ref());
+            }
+            None => {}
         }
         if let Some(next) = next_leader {
             self.start(now, next);

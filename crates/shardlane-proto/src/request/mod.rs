@@ -169,6 +169,22 @@ impl RequestSpec {
             .find(|target| target.host_id == host_id)?
             .shard
     }
+
+    /// Asks one node for its own schema version.
+    pub(crate) fn schema_version(node: HostId, timeout: Duration) -> Self {
+        let text = "SELECT schema_version FROM system.local WHERE key='local'";
+        let mut body = Vec::new();
+        let _ = WireRequest::Query(plain_query(text)).encode(Dialect::V4, &mut body);
+        Self {
+            idempotent: true,
+            timeout: Some(timeout),
+            node: Some(Target {
+                host_id: node,
+                shard: None,
+            }),
+            ..Self::new(Opcode::Query, body)
+        }
+    }
 }
 
 /// A response that is not an error.

@@ -1,6 +1,6 @@
 //! A simulated node: what it is, how it places connections, and the tables it shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub(crate) struct Node {
     pub(crate) placement: Placement,
     pub(crate) prepared: BTreeSet<Vec<u8>>,
     pub(crate) schema_version: u64,
+    /// Versions of other nodes that it still believes in, because news of later ones are on their way.
+    pub(crate) outdated: BTreeMap<usize, u64>,
     /// Closes every connection when its handshake is over.
     pub(crate) closes_at_once: bool,
     /// What it answers to EXECUTE: bytes that follow the stream id, and then silence.
@@ -89,6 +91,7 @@ impl Node {
             placement: Placement::LeastLoaded,
             prepared: BTreeSet::new(),
             schema_version: 1,
+            outdated: BTreeMap::new(),
             closes_at_once: false,
             bad_answer: None,
             // Old and new Cassandra nodes, as in the middle of an upgrade.
@@ -119,18 +122,19 @@ impl Node {
     }
 
     /// A row of `system.peers_v2`.
-    fn row_v2(&self) -> Vec<Vec<u8>> {
-        let mut row = self.row(false);
+    fn row_v2(&self, known_version: u64) -> Vec<Vec<u8>> {
+        let mut row = self.row(false, known_version);
         row.push(i32::from(self.address.port()).to_be_bytes().to_vec());
         row
     }
 
-    fn row(&self, is_local: bool) -> Vec<Vec<u8>> {
+    /// `known_version`: its schema version, as far as the asked node knows.
+    fn row(&self, is_local: bool, known_version: u64) -> Vec<Vec<u8>> {
         let IpAddr::V4(ip) = self.address.ip() else {
             unreachable!("simulated nodes have v4 addresses")
         };
         let mut version = [0; 16];
-        version[8..].copy_from_slice(&self.schema_version.to_be_bytes());
+        version[8..].copy_from_slice(&known_version.to_be_bytes());
         let mut row = vec![
             self.host_id.0.to_vec(),
             b"dc1".to_vec(),
@@ -174,17 +178,28 @@ const NODE_COLUMNS: [&str; 9] = [
 /// The answer to a query of a system table by `asked`; `None`: not one that it has.
 pub(crate) fn system_table(query: &str, nodes: &[Node], asked: usize) -> Option<Vec<u8>> {
     let peer = |(index, node): &(usize, &Node)| *index != asked && node.is_member;
+    let known = |index: usize| {
+        let outdated = nodes[asked].outdated.get(&index);
+        *outdated.unwrap_or(&nodes[index].schema_version)
+    };
     if query.contains("system.local") {
-        Some(rows(&NODE_COLUMNS, &[nodes[asked].row(true)]))
+        Some(rows(
+            &NODE_COLUMNS,
+            &[nodes[asked].row(true, nodes[asked].schema_version)],
+        ))
     } else if query.contains("system.peers_v2") {
         let peers = nodes.iter().enumerate().filter(peer);
-        let peers: Vec<_> = peers.map(|(_, node)| node.row_v2()).collect();
+        let peers: Vec<_> = peers
+            .map(|(index, node)| node.row_v2(known(index)))
+            .collect();
         nodes[asked]
             .has_peers_v2
             .then(|| rows(&PEER_V2_COLUMNS, &peers))
     } else if query.contains("system.peers") {
         let peers = nodes.iter().enumerate().filter(peer);
-        let peers: Vec<_> = peers.map(|(_, node)| node.row(false)).collect();
+        let peers: Vec<_> = peers
+            .map(|(index, node)| node.row(false, known(index)))
+            .collect();
         Some(rows(&NODE_COLUMNS[..7], &peers))
     } else if query.contains("system_schema.keyspaces") {
         let keyspace = |name: &str, factor: &str| {

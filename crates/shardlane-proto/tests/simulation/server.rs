@@ -178,7 +178,7 @@ impl World {
                 .map(|n| n.schema_version)
                 .max()
                 .unwrap_or(0);
-            self.nodes[index].schema_version = version;
+            self.change_schema(index, version);
             self.made_versions
                 .insert(id.parse().expect("an id"), version);
             for node in (0..self.nodes.len()).filter(|&n| n != index) {
@@ -271,6 +271,16 @@ impl World {
         let mut frame = header.encode().to_vec();
         frame.extend_from_slice(body);
         self.answer(socket, stream, &frame, false);
+    }
+
+    /// A node has another schema from now on; others hear of it later.
+    pub(crate) fn change_schema(&mut self, of: usize, version: u64) {
+        let old = std::mem::replace(&mut self.nodes[of].schema_version, version);
+        for at in (0..self.nodes.len()).filter(|&at| at != of) {
+            self.nodes[at].outdated.entry(of).or_insert(old);
+            let delay = MS * self.rng.below(400) as u32;
+            self.after(delay, Happening::NewsOfSchema { at, of });
+        }
     }
 
     pub(crate) fn refuse(&mut self, socket: u64, stream: i16, detail: ErrorDetail) {

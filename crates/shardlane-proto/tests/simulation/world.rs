@@ -79,6 +79,10 @@ pub(crate) enum Happening {
         node: usize,
         version: u64,
     },
+    NewsOfSchema {
+        at: usize,
+        of: usize,
+    },
     EventArises {
         node: usize,
         event: shardlane_wire::Event,
@@ -324,8 +328,12 @@ impl World {
                 self.engine.handle_advice(self.now, question, answer);
             }
             Happening::SchemaArrives { node, version } => {
-                let at = &mut self.nodes[node].schema_version;
-                *at = (*at).max(version);
+                if self.nodes[node].schema_version < version {
+                    self.change_schema(node, version);
+                }
+            }
+            Happening::NewsOfSchema { at, of } => {
+                self.nodes[at].outdated.remove(&of);
             }
             Happening::EventArises { node, event } => self.send_event(node, &event),
             Happening::Replicate { write, node } => self.replicate(write, node),

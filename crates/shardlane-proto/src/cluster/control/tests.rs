@@ -558,6 +558,7 @@ fn one_node_under_two_addresses_counts_once_and_old_versions_of_the_dead_do_not(
     topology.drop_repeated_nodes();
     let addresses: Vec<SocketAddr> = topology.nodes.iter().map(|n| n.address).collect();
     assert_eq!(addresses, [address(1), address(2), address(3)]);
-    assert!(!topology.schema_agrees(|_| true));
-    assert!(topology.schema_agrees(|host_id| host_id != HostId([3; 16])));
+    assert_eq!(topology.agreed_schema(|_| true), None);
+    let up = |host_id| host_id != HostId([3; 16]);
+    assert!(topology.agreed_schema(up).is_some());
 }

@@ -202,6 +202,7 @@ class Cluster:
         password: str | None = None,
         allowed_authenticators: Sequence[str] | None = None,
         compression: str | None = None,
+        protocol_version: int | None = None,
         connections_per_shard: int | None = None,
         connections_per_host: int | None = None,
         shard_awareness: str = "full",
@@ -235,6 +236,9 @@ class Cluster:
     def name(self) -> str: ...
     @property
     def partitioner(self) -> str: ...
+    @property
+    def protocol_version(self) -> int:
+        """The version in use; known after `ready()`."""
     def nodes(self) -> list[dict[str, Any]]:
         """host_id, address, port, datacenter, rack, release_version of each node."""
     def keyspaces(self) -> dict[str, dict[str, Any]]:
@@ -249,8 +253,9 @@ class Cluster:
         """Per node and shard what the pool holds.
 
         Per node: host_id, address, port, datacenter, nr_shards (None: not sharded),
-        shard_aware_port_blocked, opened_total, closed_total, and shards: a list of dicts with shard
-        (None where not sharded), connections, algorithms (list of 'first', 'shard-aware port',
+        shard_aware_port_blocked, opened_total, closed_total, last_error (None unless the last
+        attempt at a connection failed), and shards: a list of dicts with shard (None where not
+        sharded), connections, algorithms (list of 'first', 'shard-aware port',
         'legacy'), in_flight, requests, errors.
         """
     def session(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
 use shardlane_proto::{AttemptBudget, ClusterView, Config, Engine, PoolView, RequestSpec};
+use shardlane_wire::Dialect;
 
 use crate::advisor::Advisor;
 use crate::queue::{Command, Queue};
@@ -134,6 +135,13 @@ impl Client {
             // The thread has no way to panic that its tickets would not have told already.
             let _ = thread.join();
         }
+    }
+
+    /// What requests should be laid out for: what the control connection speaks. Known once a ticket
+    /// of [`Self::when_ready`] has ended. Others are laid out again by the I/O thread.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.shared.dialect()
     }
 
     /// Topology and schema as last known.

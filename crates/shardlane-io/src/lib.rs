@@ -9,6 +9,7 @@
 
 mod advisor;
 mod client;
+mod dialect;
 mod queue;
 mod resolve;
 mod shell;

@@ -9,8 +9,10 @@ use mio::{Events, Interest, Poll, Token};
 use shardlane_proto::{
     ClusterView, ConnId, ConnectionError, Effect, Engine, Instant, Outcome, PoolView,
 };
+use shardlane_wire::Dialect;
 
 use crate::advisor::{Advisor, Reply};
+use crate::dialect::SharedDialect;
 use crate::queue::{Command, Queue};
 use crate::resolve::resolve;
 use crate::socket::Sock;
@@ -26,6 +28,7 @@ const READS_PER_TURN_MAX: usize = 8;
 pub(crate) struct Shared {
     cluster: Mutex<Arc<ClusterView>>,
     pools: Mutex<Arc<Vec<PoolView>>>,
+    dialect: SharedDialect,
     finished: AtomicBool,
 }
 
@@ -42,6 +45,10 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect.load()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -338,6 +345,7 @@ impl Shell {
     }
 
     fn publish(&mut self, now: Instant) {
+        self.shared.dialect.store(self.engine.dialect());
         *self
             .shared
             .cluster

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shardlane_wire::Version;
+
 use crate::policy::Policy;
 
 /// How many connections a node's pool keeps.
@@ -130,8 +132,11 @@ pub struct Config {
     pub login: Login,
     /// To which authenticators a password may be sent.
     pub allowed_authenticators: AllowedAuthenticators,
-    /// Body compression; off by default, because below some 512 bytes it costs more than it saves.
+    /// Compression of bodies and segments; off by default, because below some 512 bytes it costs more
+    /// than it saves. Snappy ends with v4, so with it no higher version is negotiated.
     pub compression: Option<Compression>,
+    /// The protocol version: this one and no other, or (`None`) the best that the server offers.
+    pub protocol_version: Option<Version>,
     /// Connections per shard or per node.
     pub pool_size: PoolSize,
     /// Which connection-to-shard algorithms may be used.
@@ -201,6 +206,7 @@ impl Config {
             login: Login::None,
             allowed_authenticators: AllowedAuthenticators::Known,
             compression: None,
+            protocol_version: None,
             pool_size: PoolSize::PerShard(1),
             shard_awareness: ShardAwareness::Full,
             source_ports: 49152..=65535,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shardlane_routing::HostId;
+use shardlane_wire::Version;
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 
 use crate::advice::AdviceError;
@@ -34,12 +35,30 @@ pub enum ConnectionError {
     Io(String),
     /// The server sent something the protocol does not allow.
     Protocol(String),
+    /// The server does not speak the protocol version that this cluster object does.
+    Version {
+        /// The version wanted.
+        wanted: Version,
+        /// The server has it, but as a beta, which may change any day.
+        is_beta: bool,
+        /// What the server offers, as far as it is known here.
+        offered: Vec<Version>,
+    },
+    /// The server refused the protocol version, and has a lower one, which is tried next.
+    LowerVersion {
+        /// That one.
+        lower: Version,
+        /// What the server said.
+        message: Box<str>,
+    },
     /// The server refused the handshake with this error.
     Refused(ErrorBody),
     /// The server wants a login and none is configured, or uses an authenticator we do not speak.
     Authentication(String),
     /// The application's own code failed to answer.
     Advice(AdviceError),
+    /// The request cannot be said in what this connection speaks.
+    Layout(String),
     /// Nothing arrived for this long in spite of a keepalive.
     KeepaliveTimeout(Duration),
     /// Too many requests were abandoned without an answer.
@@ -69,12 +88,39 @@ impl fmt::Display for ConnectionError {
             Self::ClosedByServer => f.write_str("the server closed the connection"),
             Self::Io(why) => write!(f, "connection failed: {why}"),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),
+            Self::Version {
+                wanted,
+                is_beta,
+                offered,
+            } => {
+                let offered: Vec<String> = offered.iter().map(ToString::to_string).collect();
+                let offered = match &offered[..] {
+                    [] => "no version known here".to_owned(),
+                    some => some.join(", "),
+                };
+                let verdict = if *is_beta {
+                    "is a beta on"
+                } else {
+                    "is not spoken by"
+                };
+                write!(
+                    f,
+                    "protocol {wanted} {verdict} this server, which offers {offered}"
+                )
+            }
+            Self::LowerVersion { lower, message } => {
+                write!(
+                    f,
+                    "the server refused the protocol version ({message}); {lower} is next"
+                )
+            }
             Self::Refused(body) if self.is_authentication() => {
                 write!(f, "the server refused the login: {}", body.message)
             }
             Self::Refused(body) => write!(f, "the server refused the handshake: {}", body.message),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::Advice(error) => write!(f, "the authenticator failed: {error}"),
+            Self::Layout(why) => write!(f, "the node's connection cannot carry the request: {why}"),
             Self::KeepaliveTimeout(after) => {
                 write!(f, "the server was silent for {after:?} after a keepalive")
             }

@@ -95,4 +95,6 @@ pub struct PoolView {
     pub opened_total: u64,
     /// Connections closed again, for whatever reason.
     pub closed_total: u64,
+    /// Why the last attempt at a connection failed, if none has succeeded since.
+    pub last_error: Option<Arc<str>>,
 }

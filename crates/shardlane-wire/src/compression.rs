@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use crate::frame::{Flags, FrameMark, HEADER_LEN, end_frame};
+use crate::frame::{Flags, FrameMark, HEADER_LEN, Version, end_frame};
 use crate::wire_error::EncodeError;
 
 /// Length of the uncompressed length that precedes an LZ4 block.
 const LZ4_PREFIX_LEN: usize = 4;
+
+/// Shorter bodies and segments travel as they are: compressing them costs more than it saves.
+pub const COMPRESS_FROM_BYTES: usize = 512;
 
 /// Where the flags are in a frame header.
 const FLAGS_OFFSET: usize = 1;
@@ -74,6 +77,11 @@ impl Compression {
         [Self::Lz4, Self::Snappy]
             .into_iter()
             .find(|c| c.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether this version of the protocol has the algorithm: v5 has LZ4 only.
+    pub const fn exists_in(self, version: Version) -> bool {
+        matches!(self, Self::Lz4) || !matches!(version, Version::V5)
     }
 
     /// Appends the compressed form of `body`.
@@ -198,7 +206,7 @@ impl Compression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{FrameHeader, Opcode, Version, begin_frame};
+    use crate::frame::{FrameHeader, Opcode, begin_frame};
 
     const BOTH: [Compression; 2] = [Compression::Lz4, Compression::Snappy];
 

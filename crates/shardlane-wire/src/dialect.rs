@@ -33,8 +33,13 @@ impl Dialect {
         self.metadata_id || matches!(self.version, Version::V5)
     }
 
-    /// Whether query flags are an \[int\] and keyspace and "now" may be given (v5).
-    pub(crate) const fn has_wide_flags(self) -> bool {
+    /// Whether requests are laid out alike in both.
+    pub fn shares_request_layout(self, other: Self) -> bool {
+        self.version == other.version && self.has_metadata_id() == other.has_metadata_id()
+    }
+
+    /// Whether query flags are an \[int\], and a request may name its keyspace and its "now" (v5).
+    pub const fn has_wide_flags(self) -> bool {
         matches!(self.version, Version::V5)
     }
 }

@@ -21,7 +21,7 @@ pub enum Version {
     V3 = 3,
     /// Version 4.
     V4 = 4,
-    /// Version 5: its message bodies are known here; its segments are not yet read or written.
+    /// Version 5, whose frames are called envelopes and travel in [segments](crate::segment).
     V5 = 5,
 }
 

@@ -34,6 +34,7 @@ pub mod primitive;
 pub mod request;
 pub mod response;
 pub mod result;
+pub mod segment;
 pub mod types;
 pub mod wire_error;
 
@@ -48,5 +49,6 @@ pub use parser::{Frame, FrameError, FrameParser};
 pub use request::{BoundValues, QueryParams, Request, RequestEnvelope, Value};
 pub use response::{Response, ResponseEnvelope};
 pub use result::{CellReader, ColumnSpec, Prepared, ResultBody, Rows, RowsMetadata};
+pub use segment::{SegmentError, SegmentWriter, StreamError, StreamParser};
 pub use types::{CqlType, UdtType};
 pub use wire_error::{EncodeError, WireError, WireErrorKind};

@@ -203,6 +203,23 @@ impl FrameParser {
         self.push_slow(input)
     }
 
+    /// Whether [`Self::push`] would return a frame, or an error, if given these bytes.
+    pub(crate) fn completes(&self, bytes: &[u8]) -> bool {
+        if let Some(header) = self.gathering {
+            return bytes.len() >= header.length as usize - self.gathered.len();
+        }
+        let mut head = self.partial;
+        let missing = HEADER_LEN - self.partial_len;
+        let Some((rest_of_head, body)) = bytes.split_at_checked(missing) else {
+            return false;
+        };
+        head[self.partial_len..].copy_from_slice(rest_of_head);
+        // A header that is in error announces nothing: `push` is to say so at once.
+        FrameHeader::decode(&head).map_or(true, |header| {
+            body.len() >= header.length as usize || header.length as usize > self.max_body_len
+        })
+    }
+
     /// Takes the body of the frame that [`Self::push`] returned last, if it had been gathered:
     /// for a caller that needs the bytes for longer, this saves a copy of a large body.
     pub fn take_gathered(&mut self) -> Option<Vec<u8>> {

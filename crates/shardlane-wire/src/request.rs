@@ -9,6 +9,7 @@ mod prepare;
 mod query;
 mod register;
 mod startup;
+mod transcode;
 mod values;
 
 pub use auth_response::AuthResponse;
@@ -22,6 +23,7 @@ pub use prepare::Prepare;
 pub use query::Query;
 pub use register::Register;
 pub use startup::Startup;
+pub use transcode::TranscodeError;
 pub use values::{BoundValueIter, BoundValues, Value};
 
 use crate::dialect::Dialect;

@@ -64,6 +64,11 @@ class BaseCluster:
         """The class of the partitioner, as the servers tell it; None before the first session."""
         return None if self._client is None else self._client.partitioner
 
+    @property
+    def protocol_version(self) -> int | None:
+        """The version of the native protocol in use: 3, 4 or 5; None before the first session."""
+        return None if self._client is None else self._client.protocol_version
+
     def nodes(self) -> tuple[topology.Node, ...]:
         """Return the nodes, as last known; empty before the first session.
 

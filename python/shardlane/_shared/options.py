@@ -35,6 +35,7 @@ class ClusterKeywords(TypedDict, total=False):
     allowed_authenticators: Sequence[str] | None
     local_datacenter: str | None
     compression: str | None
+    protocol_version: int | None
     shard_awareness: str
     connections_per_shard: int | None
     connections_per_host: int | None
@@ -98,6 +99,7 @@ class ClusterOptions:
     auth: AuthProvider | None = field(default=None, repr=False)
     allowed_authenticators: Sequence[str] | None = None
     compression: str | None = None
+    protocol_version: int | None = None
     shard_awareness: str = "full"
     connections_per_shard: int | None = None
     connections_per_host: int | None = None
@@ -147,6 +149,8 @@ class ClusterOptions:
                 raise ConfigurationError(f"{name} is a {type(value).__name__}", hint="give a str")
         one_of("compression", self.compression, (None, "lz4", "snappy"))
         one_of("schema_events", self.schema_events, (True, False))
+        if self.protocol_version is not None:
+            self._check_protocol(self.protocol_version)
         one_of("shard_awareness", self.shard_awareness, ("full", "legacy", "off"))
         if self.connections_per_shard is not None and self.connections_per_host is not None:
             raise ConfigurationError(
@@ -176,6 +180,17 @@ class ClusterOptions:
             )
         if self.source_ports is not None:
             self._check_source_ports(self.source_ports)
+
+    def _check_protocol(self, version: Any) -> None:
+        if isinstance(version, bool) or version not in (3, 4, 5):
+            raise ConfigurationError(
+                f"protocol_version={version!r} is not known here",
+                hint="give 3, 4 or 5; or None for the best that the servers speak",
+            )
+        if version == 5 and self.compression == "snappy":
+            raise ConfigurationError(
+                "protocol v5 has no Snappy", hint="give compression='lz4', or another version"
+            )
 
     def _check_source_ports(self, ports: Any) -> None:
         if not isinstance(ports, (tuple, list)) or len(ports) != 2:

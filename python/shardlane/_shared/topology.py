@@ -59,6 +59,8 @@ class NodeConnections:
     """Connections opened to the node so far."""
     connections_closed: int
     """Connections to the node closed again, by either side."""
+    last_error: str | None
+    """Why the last attempt at a connection failed; None if it did not."""
     shards: tuple[ShardConnections, ...]
     """One for each shard; a single one on a node without shards."""
 
@@ -179,6 +181,7 @@ def connections(described: Sequence[Mapping[str, Any]]) -> ClusterConnections:
             shard_aware_port_blocked=pool["shard_aware_port_blocked"],
             connections_opened=pool["opened_total"],
             connections_closed=pool["closed_total"],
+            last_error=pool["last_error"],
             shards=tuple(
                 ShardConnections(
                     shard=shard["shard"],

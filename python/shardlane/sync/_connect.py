@@ -76,6 +76,7 @@ def connect(
     idempotent: bool = False,
     row_factory: AnyRowFactory = "named",
     compression: str | None = None,
+    protocol_version: int | None = None,
     shard_awareness: str = "full",
     connections_per_shard: int | None = None,
     connections_per_host: int | None = None,
@@ -115,7 +116,10 @@ def connect(
             effect.
         row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first column), or
             a callable that takes the columns as keyword arguments: a dataclass, for instance.
-        compression: of what is sent and received: ``"lz4"``, ``"snappy"`` or None.
+        compression: of what is sent and received: ``"lz4"``, ``"snappy"`` (up to protocol v4) or
+            None.
+        protocol_version: of the native protocol: 3, 4 or 5, and no other; None for the best that
+            the servers speak, which the first one reached decides.
         shard_awareness: ``"full"``: over the shard-aware port where there is one; ``"legacy"``:
             over the normal port only; ``"off"``: as if nodes had no shards.
         connections_per_shard: for each shard; None for 1. On nodes without shards, for the node.
@@ -163,6 +167,7 @@ def connect(
         allowed_authenticators=allowed_authenticators,
         local_datacenter=local_datacenter,
         compression=compression,
+        protocol_version=protocol_version,
         shard_awareness=shard_awareness,
         connections_per_shard=connections_per_shard,
         connections_per_host=connections_per_host,

@@ -485,6 +485,13 @@ impl Control {
         self.refresh = None;
         match self.state {
             State::Connecting { address, .. }
+                if matches!(error, ConnectionError::LowerVersion { .. }) =>
+            {
+                // The same node once more: each time the version is a lower one.
+                self.candidates.push_front(address);
+                self.try_next(now, rng);
+            }
+            State::Connecting { address, .. }
             | State::Up {
                 address,
                 proven: false,

@@ -373,5 +373,6 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         counters: Vec::new(),
         opened_total: 0,
         closed_total: 0,
+        last_error: None,
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) counters: Vec<Arc<ShardCounters>>,
     pub(crate) opened_total: u64,
     pub(crate) closed_total: u64,
+    /// Why the last attempt at a connection failed, if none has succeeded since.
+    pub(crate) last_error: Option<Arc<str>>,
 }
 
 impl Node {
@@ -81,6 +83,7 @@ impl Node {
             counters: self.counters.clone(),
             opened_total: self.opened_total,
             closed_total: self.closed_total,
+            last_error: self.last_error.clone(),
         }
     }
 }

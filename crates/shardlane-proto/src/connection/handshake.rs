@@ -8,6 +8,7 @@ use shardlane_wire::{
 };
 
 use super::login::{self, Dialog};
+use super::version::Wanted;
 use crate::advice::{Advice, AdviceError, LoginStep};
 use crate::config::Config;
 use crate::error::ConnectionError;
@@ -69,6 +70,7 @@ impl Handshake {
     pub(crate) fn handle(
         self,
         config: &Config,
+        wanted: Wanted,
         response: &Response<'_>,
     ) -> Result<Step, ConnectionError> {
         if let Response::Error(body) = response {
@@ -78,7 +80,7 @@ impl Handshake {
             (Self::AwaitSupported, Response::Supported(options)) => {
                 let supported = SupportedOptions::parse(options)
                     .map_err(|e| ConnectionError::Protocol(e.to_string()))?;
-                startup(config, &supported)
+                startup(config, wanted, &supported)
             }
             (Self::AwaitReady(session), Response::Ready) => Ok(Step::Done(session)),
             (Self::AwaitReady(session), Response::Authenticate(class)) => {
@@ -134,11 +136,17 @@ impl Handshake {
     }
 }
 
-fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, ConnectionError> {
+fn startup(
+    config: &Config,
+    wanted: Wanted,
+    supported: &SupportedOptions,
+) -> Result<Step, ConnectionError> {
+    let version = wanted.choose(supported)?;
+    let is_possible = |c: &Compression| supported.offers(*c) && c.exists_in(version);
     let mut options = StartupOptions {
-        compression: config.compression.filter(|c| supported.offers(*c)),
-        // Changes the layout of messages in a way that nobody above makes use of yet.
-        use_metadata_id: false,
+        compression: config.compression.filter(is_possible),
+        // v5 has result metadata ids of its own.
+        use_metadata_id: supported.use_metadata_id && version < Version::V5,
         ..supported.to_startup()
     };
     let mut name = |key: OptionKey, value: &str| {
@@ -162,11 +170,11 @@ fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, Connec
         },
     });
     let session = Session {
-        dialect: options.dialect(Version::V4),
+        dialect: options.dialect(version),
         compression: options.compression,
         sharding,
     };
-    let body = encode(&Request::Startup(options.to_message()))?;
+    let body = encode(&Request::Startup(options.to_message()), session.dialect)?;
     Ok(Step::Send {
         opcode: Opcode::Startup,
         body,
@@ -174,9 +182,9 @@ fn startup(config: &Config, supported: &SupportedOptions) -> Result<Step, Connec
     })
 }
 
-pub(super) fn encode(request: &Request<'_>) -> Result<Vec<u8>, ConnectionError> {
+pub(super) fn encode(request: &Request<'_>, dialect: Dialect) -> Result<Vec<u8>, ConnectionError> {
     let mut body = Vec::new();
-    request.encode(Dialect::V4, &mut body).map_err(|e| {
+    request.encode(dialect, &mut body).map_err(|e| {
         ConnectionError::Protocol(format!("cannot encode {}: {e}", request.opcode()))
     })?;
     Ok(body)

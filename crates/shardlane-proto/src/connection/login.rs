@@ -4,8 +4,8 @@
 //! With a user name and a password it is one step (SASL PLAIN). Otherwise the application is asked for each step;
 //! the server is not heard meanwhile, and `connect_timeout` counts all of it.
 
-use shardlane_wire::Request;
 use shardlane_wire::request::AuthResponse;
+use shardlane_wire::{Dialect, Request};
 
 use super::handshake::{Handshake, Session, Step, encode};
 use crate::advice::{Advice, AdviceError, LoginStep, Secret};
@@ -116,5 +116,7 @@ fn plain(Credentials { username, password }: &Credentials) -> Result<Vec<u8>, Co
 }
 
 fn response(token: &[u8]) -> Result<Vec<u8>, ConnectionError> {
-    encode(&Request::AuthResponse(AuthResponse { token: Some(token) }))
+    // Laid out alike in every version.
+    let request = Request::AuthResponse(AuthResponse { token: Some(token) });
+    encode(&request, Dialect::V4)
 }

@@ -10,6 +10,7 @@ mod handshake;
 mod keyspace;
 mod login;
 mod streams;
+mod version;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,21 +18,21 @@ use std::sync::Arc;
 use shardlane_wire::error::ErrorBody;
 use shardlane_wire::request::Query;
 use shardlane_wire::{
-    Compression, Consistency, Dialect, Direction, Event, Flags, Frame, FrameHeader, FrameParser,
-    Opcode, QueryParams, Request, Response, ResponseEnvelope, ResultBody, Version,
+    Compression, Consistency, Dialect, Direction, ErrorDetail, Event, Flags, Frame, FrameHeader,
+    Opcode, QueryParams, Request, Response, ResponseEnvelope, ResultBody, SegmentWriter,
+    StreamParser, Version, compression::COMPRESS_FROM_BYTES,
 };
 
 use self::handshake::{Handshake, Step};
 pub(crate) use self::handshake::{Session, Sharding};
 use self::keyspace::KeyspaceState;
 use self::streams::{Owner, Released, Streams};
+pub(crate) use self::version::Wanted;
 use crate::advice::{Advice, AdviceError, LoginStep};
 use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::time::Instant;
 
-/// Bodies shorter than this are sent uncompressed: compressing them costs more than it saves.
-const COMPRESS_FROM_BYTES: usize = 512;
 /// Unsent bytes from which a connection counts as busy: the peer does not read.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 
@@ -89,7 +90,12 @@ enum Phase {
 pub(crate) struct Connection {
     config: Arc<Config>,
     phase: Phase,
-    parser: FrameParser,
+    wanted: Wanted,
+    parser: StreamParser,
+    /// The version was settled just now: the parser is to accept no other.
+    settled: bool,
+    /// v5, once STARTUP was answered.
+    segments: Option<SegmentWriter>,
     dialect: Dialect,
     compression: Option<Compression>,
     streams: Streams,
@@ -106,16 +112,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(config: Arc<Config>, now: Instant) -> Self {
+    pub(crate) fn new(config: Arc<Config>, wanted: Wanted, now: Instant) -> Self {
         Self {
-            parser: FrameParser::with_max_body_len(
-                Direction::Response,
-                config.frame_body_bytes_max as usize,
-            ),
+            parser: new_parser(&config),
+            settled: false,
+            segments: None,
             streams: Streams::new(config.in_flight_per_connection_max),
             config,
             phase: Phase::Connecting,
-            dialect: Dialect::V4,
+            dialect: Dialect::new(wanted.first()),
+            wanted,
             compression: None,
             keyspace: KeyspaceState::default(),
             events: VecDeque::new(),
@@ -146,12 +152,15 @@ impl Connection {
             *keepalive_sent = None;
         }
         // Out of `self` for the loop, because frames borrow from it.
-        let mut parser = std::mem::replace(&mut self.parser, FrameParser::new(Direction::Response));
+        let mut parser = std::mem::replace(&mut self.parser, new_parser(&self.config));
         let result = loop {
             match parser.push(&mut input) {
                 Ok(Some(frame)) => {
                     if let Err(error) = self.handle_frame(frame) {
                         break Err(error);
+                    }
+                    if std::mem::take(&mut self.settled) {
+                        self.settle(&mut parser);
                     }
                 }
                 Ok(None) => break Ok(()),
@@ -163,14 +172,26 @@ impl Connection {
         result
     }
 
+    /// STARTUP was answered: from here on there is one version, and v5 has its segments.
+    fn settle(&mut self, parser: &mut StreamParser) {
+        let version = self.dialect.version;
+        parser.set_versions(version, version);
+        if version == Version::V5 {
+            let is_compressed = self.compression.is_some();
+            parser.begin_segments(is_compressed);
+        }
+    }
+
     fn handle_frame(&mut self, frame: Frame<'_>) -> Result<(), ConnectionError> {
         let FrameHeader {
+            version,
             flags,
             stream,
             opcode,
             ..
         } = frame.header;
-        let body = if flags & Flags::COMPRESSION == 0 {
+        // In v5 segments are compressed, and the flag means nothing.
+        let body = if flags & Flags::COMPRESSION == 0 || self.segments.is_some() {
             frame.body.to_vec()
         } else {
             self.decompress(frame.body)?
@@ -198,7 +219,9 @@ impl Connection {
                 }
                 self.note_keyspace(flags, opcode, &body);
             }
-            Released::Owner(Owner::Handshake) => self.continue_handshake(flags, opcode, &body)?,
+            Released::Owner(Owner::Handshake) => {
+                self.continue_handshake(version, flags, opcode, &body)?
+            }
             Released::Owner(Owner::Keepalive) => {}
             Released::Owner(Owner::UseKeyspace) => self.finish_use(flags, opcode, &body)?,
             Released::Unknown => {
@@ -249,6 +272,7 @@ impl Connection {
 
     fn continue_handshake(
         &mut self,
+        version: Version,
         flags: u8,
         opcode: Opcode,
         body: &[u8],
@@ -260,7 +284,25 @@ impl Connection {
             ));
         };
         let response = self.decode(flags, opcode, body)?;
-        let step = handshake.handle(&self.config, &response)?;
+        if let Response::Error(error) = &response
+            && error.detail == ErrorDetail::ProtocolError
+            && let asked = self.dialect.version
+            && let Some(lower) = self.wanted.lower(asked, version, &error.message)
+        {
+            return Err(ConnectionError::LowerVersion {
+                lower,
+                message: error.message.clone(),
+            });
+        }
+        if let (Handshake::AwaitReady(session), Response::Ready | Response::Authenticate(_)) =
+            (&handshake, &response)
+        {
+            self.settled = true;
+            if session.dialect.version == Version::V5 {
+                self.segments = Some(SegmentWriter::new(session.compression.is_some()));
+            }
+        }
+        let step = handshake.handle(&self.config, self.wanted, &response)?;
         self.take_step(step);
         Ok(())
     }
@@ -435,7 +477,19 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// Bytes to write next.
+    /// Closes the segment that requests have been collected in, before they are written.
+    pub(crate) fn seal(&mut self) {
+        if let Some(segments) = &mut self.segments {
+            segments.seal(&mut self.out);
+        }
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.out_start < self.out.len() || self.segments.as_ref().is_some_and(|s| !s.is_empty())
+    }
+
+    /// Bytes to write next; [`Self::seal`] comes first.
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.out[self.out_start..]
     }
@@ -511,11 +565,17 @@ impl Connection {
     }
 
     fn write_frame(&mut self, stream: u16, opcode: Opcode, flags: u8, body: &[u8]) {
-        let mut header = FrameHeader::request(Version::V4, stream as i16, opcode);
+        let mut header = FrameHeader::request(self.dialect.version, stream as i16, opcode);
         header.flags = flags;
+        header.length = body.len() as u32;
+        if let Some(segments) = &mut self.segments {
+            segments.push(&header.encode(), body, &mut self.out);
+            return;
+        }
         if let Some(compression) = self.compression
             && body.len() >= COMPRESS_FROM_BYTES
             && opcode != Opcode::Startup
+            && self.dialect.version < Version::V5
         {
             let mut compressed = Vec::new();
             if compression.compress(body, &mut compressed).is_ok() {
@@ -526,7 +586,6 @@ impl Connection {
                 return;
             }
         }
-        header.length = body.len() as u32;
         self.out.extend_from_slice(&header.encode());
         self.out.extend_from_slice(body);
     }
@@ -584,6 +643,10 @@ impl Connection {
             self.send_internal(Owner::UseKeyspace, Opcode::Query, &body);
         }
     }
+}
+
+fn new_parser(config: &Config) -> StreamParser {
+    StreamParser::new(Direction::Response, config.frame_body_bytes_max as usize)
 }
 
 /// A query of the client's own: no values, all rows in one page.

@@ -10,6 +10,8 @@ use crate::config::{Credentials, Login, PoolSize};
 
 mod logins;
 
+mod versions;
+
 const SECOND: Duration = Duration::from_secs(1);
 const START: Instant = Instant(1_000_000_000);
 
@@ -17,7 +19,7 @@ struct Bench {
     conn: Connection,
     now: Instant,
     /// Parses what the connection writes.
-    requests: FrameParser,
+    requests: StreamParser,
 }
 
 impl Bench {
@@ -25,12 +27,16 @@ impl Bench {
         let mut config = Config::new(Vec::new());
         config.pool_size = PoolSize::PerShard(1);
         adapt(&mut config);
-        let mut conn = Connection::new(Arc::new(config), START);
+        let wanted = match config.protocol_version {
+            Some(version) => Wanted::Exactly(version),
+            None => Wanted::UpTo(Version::V5),
+        };
+        let mut conn = Connection::new(Arc::new(config), wanted, START);
         conn.handle_connected(START);
         Self {
             conn,
             now: START,
-            requests: FrameParser::new(Direction::Request),
+            requests: StreamParser::new(Direction::Request, 16 << 20),
         }
     }
 
@@ -48,6 +54,7 @@ impl Bench {
 
     /// What the connection has written since the last call: stream, opcode, body.
     fn sent(&mut self) -> Vec<(i16, Opcode, Vec<u8>)> {
+        self.conn.seal();
         let bytes = self.conn.unsent().to_vec();
         self.conn.handle_written(bytes.len());
         let (mut input, mut frames) = (&bytes[..], Vec::new());

@@ -152,7 +152,7 @@ impl<C> Engine<C> {
         }
         if let Some(consistency) = again.consistency {
             let spec = &mut self.requests[key.index()].spec;
-            spec.set_consistency(Dialect::V4, consistency);
+            spec.set_consistency(consistency);
         }
         let Some(next) = self.next_node(root, node, may_return, again) else {
             let kind = if failed > 1 {
@@ -291,6 +291,7 @@ impl<C> Engine<C> {
         // Four bytes, which cannot fail.
         let _ = ResultBody::Void.encode(Dialect::V4, &mut body);
         let answer = Answer {
+            dialect: Dialect::V4,
             opcode: Opcode::Result,
             flags: 0,
             body,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{ConnId, Effect, Engine, Life, RequestKey};
 use crate::advice::QuestionId;
 use crate::cluster::{ControlRequest, NodeKey};
-use crate::connection::{ConnEvent, Connection, Session, decode_response};
+use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
 use crate::metrics::{ConnectionView, Opened, ShardCounters};
 use crate::pool::{Landing, Via};
@@ -109,7 +109,7 @@ impl<C> Engine<C> {
         via: Via,
         address: SocketAddr,
     ) -> ConnId {
-        let machine = Connection::new(self.config.clone(), now);
+        let machine = Connection::new(self.config.clone(), self.version, now);
         let timer_at = machine.next_timeout();
         let conn = ConnId(self.connections.insert(Entry {
             machine,
@@ -268,6 +268,9 @@ impl<C> Engine<C> {
                     self.join_pool(now, conn, key, &session)
                 }
                 (ConnEvent::Established(session), Role::Control) => {
+                    self.version = Wanted::Exactly(session.dialect.version);
+                    self.dialect = session.dialect;
+                    self.changed = true;
                     let is_scylla = session.sharding.is_some();
                     self.control
                         .handle_established(now, conn, session.dialect, is_scylla);
@@ -320,6 +323,7 @@ impl<C> Engine<C> {
         let mut closes = Vec::new();
         entry.opened = node.pool.opened_as(entry.via);
         node.opened_total += 1;
+        node.last_error = None;
         let landing = node
             .pool
             .established(now, conn, sharding, &mut self.rng, &mut closes);
@@ -349,10 +353,16 @@ impl<C> Engine<C> {
         self.changed = true;
         self.withdraw(entry.question);
         match entry.role {
-            Role::Control => self.control.handle_lost(now, error, &mut self.rng),
+            Role::Control => {
+                if let ConnectionError::LowerVersion { lower, .. } = error {
+                    self.version = Wanted::UpTo(*lower);
+                }
+                self.control.handle_lost(now, error, &mut self.rng);
+            }
             Role::Pool(key) => {
                 if let Some(node) = self.cluster.node_mut(key) {
                     if node.pool.is_opening(conn) {
+                        node.last_error = Some(error.to_string().into());
                         node.pool.failed(now, conn, error, &mut self.rng);
                     } else {
                         node.closed_total += 1;
@@ -411,7 +421,7 @@ impl<C> Engine<C> {
     pub(super) fn mark_dirty(&mut self, conn: ConnId) {
         if let Some(entry) = self.connections.get_mut(conn.0 as usize)
             && !entry.dirty
-            && !entry.machine.unsent().is_empty()
+            && entry.machine.has_unsent()
         {
             entry.dirty = true;
             self.dirty.push_back(conn);

@@ -19,6 +19,7 @@ mod attempts;
 mod connections;
 mod executions;
 mod load;
+mod message;
 mod requests;
 mod schema;
 mod tablets;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use shardlane_wire::{Compression, Dialect, Version};
 use slab::Slab;
 
 use self::admission::Admission;
@@ -43,6 +45,7 @@ use crate::cluster::{
     Cluster, ClusterView, Control, ControlEvent, NodeKey, Scope, Topology, Update,
 };
 use crate::config::Config;
+use crate::connection::Wanted;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
 use crate::ids::{ConnId, RequestKey};
 use crate::metrics::PoolView;
@@ -139,6 +142,10 @@ pub struct Engine<C> {
     life: Life,
     cluster: Cluster,
     control: Control,
+    /// What connections are to speak; fixed by the first control connection.
+    version: Wanted,
+    /// What the control connection speaks.
+    dialect: Dialect,
     connections: Slab<Entry>,
     timers: BinaryHeap<Reverse<(Instant, ConnId)>>,
     /// Pools want something, as far as is known.
@@ -177,6 +184,12 @@ impl<C> Engine<C> {
             rng: Rng::new(config.seed),
             cluster: Cluster::new(&config),
             control: Control::new(&config),
+            version: match (config.protocol_version, config.compression) {
+                (Some(version), _) => Wanted::Exactly(version),
+                (None, Some(Compression::Snappy)) => Wanted::UpTo(Version::V4),
+                (None, _) => Wanted::UpTo(Version::V5),
+            },
+            dialect: Dialect::V4,
             config: Arc::new(config),
             budget,
             life: Life::Starting,
@@ -234,6 +247,7 @@ impl<C> Engine<C> {
             .next()
             .map_or_else(|| Arc::new(nobody), |(_, n)| n.coordinator.clone());
         Answer {
+            dialect: self.dialect,
             opcode: shardlane_wire::Opcode::Ready,
             flags: 0,
             body: Vec::new(),
@@ -480,6 +494,7 @@ impl<C> Engine<C> {
             if let Some(entry) = self.connections.get_mut(conn.0 as usize)
                 && std::mem::take(&mut entry.dirty)
             {
+                entry.machine.seal();
                 return Some(conn);
             }
         }
@@ -504,6 +519,13 @@ impl<C> Engine<C> {
     /// Moves all results to deliver to `out`.
     pub fn take_completions(&mut self, out: &mut Vec<(C, Outcome)>) {
         out.append(&mut self.completions);
+    }
+
+    /// What the control connection speaks, and the other connections as a rule: requests laid out so
+    /// need not be laid out again.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Topology and schema as known now.

@@ -1,21 +1,15 @@
 //! The engine's requests: each goes from attempt to attempt until it has a result, an error, or no time.
 
-use std::sync::Arc;
-
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
-use shardlane_wire::request::Prepare;
-use shardlane_wire::{
-    Dialect, Flags, Opcode, Request as WireRequest, Response, ResultBody, SchemaChange,
-};
+use shardlane_wire::{Dialect, Flags, Opcode, Response, ResultBody, SchemaChange};
 
 use super::connections::{Entry, Role};
+use super::message::{Message, prepare_body};
 use super::{ConnId, Engine, Life, RequestKey};
 use crate::cluster::{Cluster, NodeKey};
 use crate::connection::{Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
-use crate::request::{
-    Answer, Outcome, Phase, PreparedRef, QueryPlan, Request, RequestSpec, Target, shard_on,
-};
+use crate::request::{Answer, Outcome, Phase, QueryPlan, Request, RequestSpec, Target, shard_on};
 use crate::time::Instant;
 
 /// A node may forget a statement again while we prepare it (its cache is too small): give up then.
@@ -184,15 +178,7 @@ impl<C> Engine<C> {
             .and_then(|node| node.pool.pick(shard, load))
             .ok_or(AttemptFailure::NotConnected)?;
         let spec = &request.spec;
-        request.phase = put(
-            &mut self.connections,
-            conn,
-            key,
-            spec.opcode,
-            spec.flags,
-            &spec.body,
-            spec.keyspace.as_ref(),
-        )?;
+        request.phase = put(&mut self.connections, conn, key, &Message::of(spec))?;
         self.mark_dirty(conn);
         Ok(())
     }
@@ -211,16 +197,26 @@ impl<C> Engine<C> {
             return;
         };
         let (machine, spec) = (&mut entry.machine, &request.spec);
-        let sent = match &request.phase {
+        let reprepare;
+        let message = match &request.phase {
             Phase::Repreparing { prepared, .. } => {
-                let body = prepare_body(prepared);
-                machine.send_admitted(key.to_bits(), Opcode::Prepare, 0, &body)
+                reprepare = prepare_body(prepared);
+                Message::prepare(prepared, &reprepare)
             }
-            _ => machine.send_admitted(key.to_bits(), spec.opcode, spec.flags, &spec.body),
+            _ => Message::of(spec),
         };
-        let Ok((stream, position)) = sent else {
-            self.fail_attempt(now, conn, key, AttemptFailure::Busy);
-            return;
+        let sent = message.laid_out(machine.dialect()).and_then(|body| {
+            let (opcode, flags) = (message.opcode, message.flags);
+            machine
+                .send_admitted(key.to_bits(), opcode, flags, &body)
+                .map_err(|_| AttemptFailure::Busy)
+        });
+        let (stream, position) = match sent {
+            Ok(sent) => sent,
+            Err(failure) => {
+                self.fail_attempt(now, conn, key, failure);
+                return;
+            }
         };
         entry.counters.started();
         request.phase = match std::mem::replace(&mut request.phase, Phase::Idle) {
@@ -243,15 +239,7 @@ impl<C> Engine<C> {
         let request = &mut self.requests[key.index()];
         let spec = &request.spec;
         request.phase = Phase::Idle;
-        match put(
-            &mut self.connections,
-            conn,
-            key,
-            spec.opcode,
-            spec.flags,
-            &spec.body,
-            spec.keyspace.as_ref(),
-        ) {
+        match put(&mut self.connections, conn, key, &Message::of(spec)) {
             Ok(phase) => {
                 request.phase = phase;
                 self.mark_dirty(conn);
@@ -336,6 +324,7 @@ impl<C> Engine<C> {
         let sent_at = request.sent_at;
         let is_prepare = request.spec.opcode == Opcode::Prepare && request.completion.is_some();
         let answer = Answer {
+            dialect,
             opcode: Opcode::Result,
             flags,
             body,
@@ -344,7 +333,7 @@ impl<C> Engine<C> {
             failed_attempts: Vec::new(),
         };
         self.latencies.record(now.since(sent_at));
-        let change = schema_change(dialect, &answer);
+        let change = schema_change(&answer);
         if change.is_some() || self.requests[key.index()].spec.awaits_schema_agreement {
             let root = self.root_of(key);
             self.end_executions(now, root);
@@ -433,15 +422,8 @@ impl<C> Engine<C> {
         request.reprepared += 1;
         request.phase = Phase::Idle;
         let body = prepare_body(&prepared);
-        let phase = put(
-            &mut self.connections,
-            conn,
-            key,
-            Opcode::Prepare,
-            0,
-            &body,
-            prepared.keyspace.as_ref(),
-        )?;
+        let message = Message::prepare(&prepared, &body);
+        let phase = put(&mut self.connections, conn, key, &message)?;
         let stream = match phase {
             Phase::Sent { stream, .. } => Some(stream),
             _ => None,
@@ -621,23 +603,27 @@ fn is_shared(spec: &RequestSpec) -> bool {
     spec.opcode == Opcode::Prepare && spec.node.is_none()
 }
 
-/// Hands a frame to a connection; says in which phase that puts the request.
+/// Hands a message to a connection; says in which phase that puts the request.
 fn put(
     connections: &mut slab::Slab<Entry>,
     conn: ConnId,
     key: RequestKey,
-    opcode: Opcode,
-    flags: u8,
-    body: &[u8],
-    keyspace: Option<&Arc<str>>,
+    message: &Message<'_>,
 ) -> Result<Phase, AttemptFailure> {
     let entry = connections
         .get_mut(conn.0 as usize)
         .ok_or(AttemptFailure::NotConnected)?;
-    match entry
-        .machine
-        .send(key.to_bits(), opcode, flags, body, keyspace)
-    {
+    let dialect = entry.machine.dialect();
+    let body = message.laid_out(dialect)?;
+    // Where requests name their keyspace, they wait for none.
+    let keyspace = message.keyspace.filter(|_| !dialect.has_wide_flags());
+    match entry.machine.send(
+        key.to_bits(),
+        message.opcode,
+        message.flags,
+        &body,
+        keyspace,
+    ) {
         Ok(Sent::OnStream { stream, position }) => {
             entry.counters.started();
             Ok(Phase::Sent {
@@ -651,27 +637,16 @@ fn put(
     }
 }
 
-fn prepare_body(prepared: &PreparedRef) -> Vec<u8> {
-    let mut body = Vec::new();
-    // Fails only for texts over 2 GiB, which could not have been prepared in the first place.
-    let _ = WireRequest::Prepare(Prepare {
-        text: &prepared.query,
-        keyspace: None,
-    })
-    .encode(Dialect::V4, &mut body);
-    body
-}
-
 /// What a RESULT of kind SchemaChange tells; `None`: another one. The kind is the first `[int]` unless header
 /// flags announce something before it.
-fn schema_change(dialect: Dialect, answer: &Answer) -> Option<SchemaChange> {
+fn schema_change(answer: &Answer) -> Option<SchemaChange> {
     const SCHEMA_CHANGE: [u8; 4] = [0, 0, 0, 5];
     if answer.opcode != Opcode::Result
         || (answer.flags == 0 && !answer.body.starts_with(&SCHEMA_CHANGE))
     {
         return None;
     }
-    match decode_response(dialect, answer.flags, answer.opcode, &answer.body) {
+    match decode_response(answer.dialect, answer.flags, answer.opcode, &answer.body) {
         Ok(Response::Result(ResultBody::SchemaChange(change))) => Some(change),
         _ => None,
     }

@@ -1,14 +1,14 @@
 //! The same request with another consistency: its body is taken apart and put together again.
 
 use shardlane_wire::request::RequestEnvelope;
-use shardlane_wire::{Consistency, Dialect, FrameHeader, Request};
+use shardlane_wire::{Consistency, FrameHeader, Request};
 
 use super::RequestSpec;
 
 impl RequestSpec {
     /// Asks for `consistency` from now on. False, and nothing has changed, if the body is none that has one.
-    pub(crate) fn set_consistency(&mut self, dialect: Dialect, consistency: Consistency) -> bool {
-        let Some(body) = self.body_with(dialect, consistency) else {
+    pub(crate) fn set_consistency(&mut self, consistency: Consistency) -> bool {
+        let Some(body) = self.body_with(consistency) else {
             return false;
         };
         self.body = body;
@@ -16,7 +16,8 @@ impl RequestSpec {
         true
     }
 
-    fn body_with(&self, dialect: Dialect, consistency: Consistency) -> Option<Vec<u8>> {
+    fn body_with(&self, consistency: Consistency) -> Option<Vec<u8>> {
+        let dialect = self.dialect;
         let header = FrameHeader {
             version: dialect.version,
             is_response: false,
@@ -45,7 +46,7 @@ mod tests {
     use shardlane_wire::request::{
         Batch, BatchQuery, BatchStatement, BatchStatements, BatchType, Execute, Prepare, Query,
     };
-    use shardlane_wire::{BoundValues, Flags, QueryParams};
+    use shardlane_wire::{BoundValues, Dialect, Flags, QueryParams};
 
     use super::*;
 
@@ -118,7 +119,7 @@ mod tests {
                 expected.extend_from_slice(&after);
                 let mut spec = RequestSpec::new(request.opcode(), given);
                 spec.flags = flags;
-                assert!(spec.set_consistency(Dialect::V4, to));
+                assert!(spec.set_consistency(to));
                 assert_eq!((spec.body, spec.consistency), (expected, to));
             }
         }
@@ -133,9 +134,9 @@ mod tests {
         let mut body = Vec::new();
         request.encode(Dialect::V4, &mut body).expect("short");
         let mut spec = RequestSpec::new(request.opcode(), body.clone());
-        assert!(!spec.set_consistency(Dialect::V4, Consistency::One));
+        assert!(!spec.set_consistency(Consistency::One));
         spec.opcode = shardlane_wire::Opcode::Query;
         spec.body.truncate(3);
-        assert!(!spec.set_consistency(Dialect::V4, Consistency::One));
+        assert!(!spec.set_consistency(Consistency::One));
     }
 }

@@ -77,6 +77,9 @@ pub struct RequestSpec {
     pub flags: u8,
     /// The frame body, uncompressed.
     pub body: Vec<u8>,
+    /// What the body is laid out for. A connection with another layout makes the engine lay it out
+    /// again, which takes time on the I/O thread: see [`crate::Engine::dialect`].
+    pub dialect: Dialect,
     /// Token of the partition key, if known.
     pub token: Option<Token>,
     /// The keyspace whose replication places the token.
@@ -84,6 +87,7 @@ pub struct RequestSpec {
     /// The table, in `table_keyspace`: its tablets are asked before the keyspace's replication.
     pub table: Option<Arc<str>>,
     /// The keyspace that must be in use on the connection (QUERY, PREPARE, BATCH with unqualified names).
+    /// In v5 the body names it instead.
     pub keyspace: Option<Arc<str>>,
     /// Consistency asked for; retry and load balancing look at it.
     pub consistency: Consistency,
@@ -127,6 +131,7 @@ impl RequestSpec {
             opcode,
             flags: 0,
             body,
+            dialect: Dialect::V4,
             token: None,
             table_keyspace: None,
             table: None,
@@ -190,6 +195,8 @@ impl RequestSpec {
 /// A response that is not an error.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// What the connection speaks that it came over.
+    pub dialect: Dialect,
     /// RESULT, in all ordinary cases.
     pub opcode: Opcode,
     /// Header flags: tracing id, warnings, custom payload precede the message in `body`.

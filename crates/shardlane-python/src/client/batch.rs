@@ -8,10 +8,16 @@ use shardlane_wire::request::{Batch, BatchQuery, BatchStatement, BatchStatements
 use shardlane_wire::{BoundValues, Consistency, Dialect, Opcode, SerialConsistency};
 
 use super::prepared::Prepared;
-use super::session::{Session, encoded, has_values, text, with_values};
+use super::session::{Session, encoded, has_values, in_use, named, text, with_values};
 use crate::values::errors::bad_value;
 
-type Options = (Consistency, Option<SerialConsistency>, Option<i64>);
+/// What a batch says besides its statements.
+pub(super) struct Options {
+    pub(super) dialect: Dialect,
+    pub(super) consistency: Consistency,
+    pub(super) serial_consistency: Option<SerialConsistency>,
+    pub(super) timestamp: Option<i64>,
+}
 
 /// Encodes a batch. It is routed by its first statement whose partition is known.
 pub(super) fn encode(
@@ -19,7 +25,7 @@ pub(super) fn encode(
     py: Python<'_>,
     kind: &str,
     statements: &Bound<'_, PyAny>,
-    (consistency, serial_consistency, timestamp): Options,
+    options: Options,
     mut body: Vec<u8>,
 ) -> PyResult<RequestSpec> {
     let refused = |message: &str| bad_value(py, message, None, None, None, None);
@@ -36,6 +42,7 @@ pub(super) fn encode(
     let mut spec = RequestSpec::new(Opcode::Batch, Vec::new());
     let mut references: Vec<Arc<PreparedRef>> = Vec::new();
     let (mut bytes, mut count) = (Vec::new(), 0usize);
+    let mut keyspace = None;
     for item in statements.try_iter()? {
         let (statement, parameters): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
         let prepared = match statement.cast::<Prepared>() {
@@ -68,7 +75,7 @@ pub(super) fn encode(
             })?;
         } else {
             // Only plain statements depend on the keyspace in use: PREPARE has resolved the others' names.
-            spec.keyspace = session.keyspace_in_use();
+            keyspace = session.keyspace_in_use();
             let query = BatchQuery::Text(text(&statement)?);
             encoded(
                 py,
@@ -92,14 +99,16 @@ pub(super) fn encode(
             count,
             bytes: &bytes,
         },
-        consistency,
-        serial_consistency,
-        timestamp,
-        keyspace: None,
+        consistency: options.consistency,
+        serial_consistency: options.serial_consistency,
+        timestamp: options.timestamp,
+        keyspace: named(options.dialect, keyspace.as_ref()),
         now_in_seconds: None,
     };
-    encoded(py, batch.encode(Dialect::V4, &mut body))?;
+    encoded(py, batch.encode(options.dialect, &mut body))?;
     spec.body = body;
+    spec.dialect = options.dialect;
+    spec.keyspace = in_use(options.dialect, keyspace);
     spec.prepared = PreparedRefs::Many(references.into());
     Ok(spec)
 }

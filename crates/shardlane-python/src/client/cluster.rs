@@ -17,7 +17,7 @@ use shardlane_proto::{
     Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, RequestSpec,
     ShardAwareness,
 };
-use shardlane_wire::Dialect;
+use shardlane_wire::{Dialect, RowsMetadata, Version};
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
 use super::batcher::{self, Batcher};
@@ -85,16 +85,19 @@ impl Core {
             .clone()
     }
 
-    /// The compiled shape for raw metadata, made by `compile` if it is not known yet.
-    pub(super) fn shape(
+    /// The compiled shape for metadata, if need be compiled now.
+    pub(super) fn shape_of(
         &self,
-        raw: &[u8],
-        compile: impl FnOnce() -> PyResult<Arc<Shape>>,
+        py: Python<'_>,
+        metadata: &RowsMetadata<'_>,
     ) -> PyResult<Arc<Shape>> {
-        if let Some(shape) = lock(&self.shapes).get(raw) {
+        let raw = metadata.raw_columns;
+        if let Some(shape) = lock(&self.shapes).get(raw)
+            && shape.is_for(metadata)
+        {
             return Ok(shape.clone());
         }
-        let shape = compile()?;
+        let shape = Shape::compile(py, metadata)?;
         let evicted = lock(&self.shapes).push(raw.into(), shape.clone());
         drop(evicted);
         Ok(shape)
@@ -156,7 +159,7 @@ impl Cluster {
     #[new]
     #[pyo3(signature = (
         contact_points, *, local_datacenter=None, username=None, password=None,
-        allowed_authenticators=None, compression=None,
+        allowed_authenticators=None, compression=None, protocol_version=None,
         connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
         reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, schema_agreement_timeout=10.0,
@@ -172,6 +175,7 @@ impl Cluster {
         password: Option<String>,
         allowed_authenticators: Option<Vec<String>>,
         compression: Option<&str>,
+        protocol_version: Option<u8>,
         connections_per_shard: Option<u16>,
         connections_per_host: Option<u16>,
         shard_awareness: &str,
@@ -219,6 +223,18 @@ impl Cluster {
                 ))
             })?),
         };
+        config.protocol_version =
+            match protocol_version {
+                None => None,
+                Some(number) => Some(Version::from_number(number).ok_or_else(|| {
+                    bad(&format!("protocol_version={number}: give 3, 4, 5 or None"))
+                })?),
+            };
+        if protocol_version == Some(5) && config.compression == Some(Compression::Snappy) {
+            return Err(bad(
+                "compression='snappy' is not part of protocol v5: give 'lz4', or a lower protocol_version",
+            ));
+        }
         config.pool_size = match (connections_per_shard, connections_per_host) {
             (Some(0), _) | (_, Some(0)) => return Err(bad("a pool needs at least one connection")),
             (None, None) => PoolSize::PerShard(1),
@@ -337,6 +353,12 @@ impl Cluster {
         Ok(self.core.client(py)?.cluster_view().name.clone())
     }
 
+    /// The protocol version in use, known after `ready()`.
+    #[getter]
+    fn protocol_version(&self, py: Python<'_>) -> PyResult<u8> {
+        Ok(self.core.client(py)?.dialect().version.number())
+    }
+
     #[getter]
     fn partitioner(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.core.client(py)?.cluster_view().partitioner.clone())
@@ -423,6 +445,7 @@ fn describe_pool<'py>(py: Python<'py>, pool: &PoolView) -> PyResult<Bound<'py, P
     info.set_item("shard_aware_port_blocked", pool.shard_aware_port_blocked)?;
     info.set_item("opened_total", pool.opened_total)?;
     info.set_item("closed_total", pool.closed_total)?;
+    info.set_item("last_error", pool.last_error.as_deref())?;
     let shards = PyList::empty(py);
     for index in 0..pool.nr_shards.unwrap_or(1) {
         let shard = pool.nr_shards.map(|_| index);

@@ -9,8 +9,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use shardlane_proto::{Answer, Coordinator};
 use shardlane_routing::tablets;
 use shardlane_wire::{
-    CqlType, Dialect, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata,
-    SchemaChange, SchemaTarget, Version,
+    CqlType, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata,
+    SchemaChange, SchemaTarget,
 };
 
 use super::cluster::Core;
@@ -27,6 +27,8 @@ pub(super) struct Shaping {
     pub(super) prepared: Option<Py<Prepared>>,
     /// The text, if the statement was not prepared.
     pub(super) text: Option<Box<str>>,
+    /// The columns, if the server was asked to leave them out.
+    pub(super) expected: Option<Arc<Shape>>,
     pub(super) factory: Arc<RowFactory>,
 }
 
@@ -115,7 +117,7 @@ pub(super) struct Page {
 pub(super) fn header(answer: &Answer) -> FrameHeader {
     FrameHeader {
         flags: answer.flags,
-        ..FrameHeader::response(Version::V4, 0, answer.opcode)
+        ..FrameHeader::response(answer.dialect.version, 0, answer.opcode)
     }
 }
 
@@ -183,7 +185,7 @@ fn read(
         })
     });
     let result =
-        match Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)? {
+        match Response::decode(answer.dialect, answer.opcode, envelope.body).map_err(protocol)? {
             Response::Result(result) if answer.opcode == Opcode::Result => result,
             other => {
                 return Err(errors::plain(
@@ -202,17 +204,16 @@ fn read(
         ResultBody::Void => Content::Void,
         ResultBody::Rows(rows) => {
             let metadata = &rows.metadata;
-            let shape = match &shaping.prepared {
-                Some(prepared) => prepared.get().shape(py, metadata)?,
-                None => {
-                    let compiled =
-                        core.shape(metadata.raw_columns, || Shape::compile(py, metadata))?;
-                    if compiled.is_for(metadata) {
-                        compiled
-                    } else {
-                        Shape::compile(py, metadata)?
+            let shape = match (&shaping.expected, &shaping.prepared) {
+                (Some(expected), _) if metadata.has_no_metadata() => {
+                    if expected.column_count != metadata.column_count {
+                        let message = "rows of other columns than the prepared statement's";
+                        return Err(errors::plain(py, "protocol", message));
                     }
+                    expected.clone()
                 }
+                (_, Some(prepared)) => prepared.get().shape(py, core, answer.dialect, metadata)?,
+                (_, None) => core.shape_of(py, metadata)?,
             };
             let paging_state = metadata.paging_state.map(place);
             Content::Rows {

@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use shardlane_proto::{Answer, PreparedRef};
 use shardlane_routing::{Token, composite_key, composite_token, murmur3_token};
-use shardlane_wire::{Dialect, Response, ResponseEnvelope, ResultBody};
+use shardlane_wire::{Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata};
 
-use super::cluster::{StatementCache, lock};
+use super::cluster::{Core, StatementCache, lock};
 use super::errors;
 use super::page::{Shape, header};
 use crate::encode::{EncodedRow, Extent, RowEncoder};
@@ -35,8 +35,23 @@ pub(crate) struct Prepared {
     variables: Vec<(String, String)>,
     columns: Vec<(String, String)>,
     key_indexes: Vec<u16>,
-    /// Of the last result: a result with the same metadata needs no new decoder.
-    shape: Mutex<Option<Arc<Shape>>>,
+    result: Mutex<Arc<ResultMetadata>>,
+}
+
+/// What is known of a statement's result: the columns, and the server's id of them. They are
+/// exchanged as a pair, for with the id of other columns rows would be misread.
+pub(super) struct ResultMetadata {
+    /// Empty if the server gave none.
+    pub(super) id: Box<[u8]>,
+    /// `None` if no rows have been seen or announced yet.
+    pub(super) shape: Option<Arc<Shape>>,
+}
+
+impl ResultMetadata {
+    /// Whether the server may leave the columns out.
+    pub(super) fn can_be_skipped(&self) -> bool {
+        !self.id.is_empty() && self.shape.is_some()
+    }
 }
 
 impl Prepared {
@@ -48,7 +63,7 @@ impl Prepared {
         let protocol = |e: shardlane_wire::WireError| errors::plain(py, "protocol", &e.to_string());
         let envelope = ResponseEnvelope::decode(&header(answer), &answer.body).map_err(protocol)?;
         let response =
-            Response::decode(Dialect::V4, answer.opcode, envelope.body).map_err(protocol)?;
+            Response::decode(answer.dialect, answer.opcode, envelope.body).map_err(protocol)?;
         let Response::Result(ResultBody::Prepared(prepared)) = response else {
             return Err(errors::plain(
                 py,
@@ -89,7 +104,10 @@ impl Prepared {
                 variables: named(&variables),
                 columns: named(&columns),
                 key_indexes: prepared.pk_indexes.clone(),
-                shape: Mutex::new(shape),
+                result: Mutex::new(Arc::new(ResultMetadata {
+                    id: prepared.result_metadata_id.unwrap_or_default().into(),
+                    shape,
+                })),
             },
         )?;
         let evicted = lock(&preparing.cache).push(preparing.cql.clone(), statement.clone_ref(py));
@@ -114,20 +132,39 @@ impl Prepared {
         Ok((row, token))
     }
 
-    /// The compiled shape of a result with this metadata: the last one's, if it is the same.
+    /// What is known of the result now.
+    pub(super) fn result(&self) -> Arc<ResultMetadata> {
+        lock(&self.result).clone()
+    }
+
+    /// The compiled shape of a result that came with this metadata.
     pub(super) fn shape(
         &self,
         py: Python<'_>,
-        metadata: &shardlane_wire::RowsMetadata<'_>,
+        core: &Core,
+        dialect: Dialect,
+        metadata: &RowsMetadata<'_>,
     ) -> PyResult<Arc<Shape>> {
-        let mut last = lock(&self.shape);
-        if let Some(shape) = &*last
-            && shape.is_for(metadata)
-        {
-            return Ok(shape.clone());
+        let known = self.result();
+        let same = known.shape.as_ref().filter(|shape| shape.is_for(metadata));
+        let id = match (metadata.new_metadata_id, same) {
+            (None, Some(shape)) => return Ok(shape.clone()),
+            // Not what PREPARED told, and no news either: a conditional write has other columns when
+            // it was not applied, and its server says so each time (CASSANDRA-13992).
+            (None, None) if dialect.has_metadata_id() => return core.shape_of(py, metadata),
+            (id, _) => id.unwrap_or_default(),
+        };
+        let shape = match same {
+            Some(shape) => shape.clone(),
+            None => Shape::compile(py, metadata)?,
+        };
+        // A result without columns says nothing of those with.
+        if metadata.column_count > 0 {
+            *lock(&self.result) = Arc::new(ResultMetadata {
+                id: id.into(),
+                shape: Some(shape.clone()),
+            });
         }
-        let shape = Shape::compile(py, metadata)?;
-        *last = Some(shape.clone());
         Ok(shape)
     }
 }

@@ -127,17 +127,19 @@ impl Session {
             let using = lock(&self.using);
             (using.keyspace.clone(), using.statements.clone())
         };
-        let mut body = Vec::with_capacity(cql.len() + 4);
+        let dialect = self.core.client(py)?.dialect();
+        let mut body = Vec::with_capacity(cql.len() + 8);
         encoded(
             py,
             Prepare {
                 text: cql,
-                keyspace: None,
+                keyspace: named(dialect, keyspace.as_ref()),
             }
-            .encode(Dialect::V4, &mut body),
+            .encode(dialect, &mut body),
         )?;
         let mut spec = RequestSpec::new(Opcode::Prepare, body);
-        spec.keyspace = keyspace.clone();
+        spec.dialect = dialect;
+        spec.keyspace = in_use(dialect, keyspace.clone());
         spec.idempotent = true;
         spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
         let finish = Finish::Prepared(Preparing {
@@ -189,24 +191,34 @@ impl Session {
             timestamp: timestamp.map(|at| at.0),
             ..QueryParams::new(consistency)
         };
-        let (flags, mut body) = envelope(py, tracing.0, custom_payload.as_ref())?;
+        let dialect = self.core.client(py)?.dialect();
+        let (flags, mut body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
+        let mut expected = None;
         let mut spec = if let Some(prepared) = &prepared {
             let prepared = prepared.get();
             with_values(|values| {
                 let none = py.None().into_bound(py);
                 let (row, token) =
                     prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
-                body.reserve(values.len() + 48);
+                body.reserve(values.len() + 64);
+                // Only with an id would the server say that the columns are not these any more.
+                let known = dialect.has_metadata_id().then(|| prepared.result());
+                if let Some(known) = &known
+                    && known.can_be_skipped()
+                {
+                    expected.clone_from(&known.shape);
+                }
                 let params = QueryParams {
                     values: BoundValues::positional(row.count as u16, values),
+                    skip_metadata: expected.is_some(),
                     ..params
                 };
                 let execute = Execute {
                     id: &prepared.reference.id,
-                    result_metadata_id: None,
+                    result_metadata_id: known.as_ref().map(|known| &*known.id),
                     params,
                 };
-                encoded(py, execute.encode(Dialect::V4, &mut body))?;
+                encoded(py, execute.encode(dialect, &mut body))?;
                 let mut spec = RequestSpec::new(Opcode::Execute, body);
                 spec.token = token;
                 spec.table_keyspace = prepared.table_keyspace.clone();
@@ -216,18 +228,18 @@ impl Session {
                 PyResult::Ok(spec)
             })?
         } else {
-            encoded(
-                py,
-                Query {
-                    text: text(statement)?,
-                    params,
-                }
-                .encode(Dialect::V4, &mut body),
-            )?;
+            let keyspace = self.keyspace_in_use();
+            let params = QueryParams {
+                keyspace: named(dialect, keyspace.as_ref()),
+                ..params
+            };
+            let text = text(statement)?;
+            encoded(py, Query { text, params }.encode(dialect, &mut body))?;
             let mut spec = RequestSpec::new(Opcode::Query, body);
-            spec.keyspace = self.keyspace_in_use();
+            spec.keyspace = in_use(dialect, keyspace);
             spec
         };
+        spec.dialect = dialect;
         spec.flags = flags;
         spec.consistency = consistency;
         spec.idempotent = idempotent.or(Flag(self.defaults.idempotent)).0;
@@ -240,6 +252,7 @@ impl Session {
         let shaping = Shaping {
             prepared,
             text,
+            expected,
             factory: self.factory(row_factory)?,
         };
         Request::begin(
@@ -270,7 +283,8 @@ impl Session {
         tracing: Flag,
         custom_payload: Option<Payload>,
     ) -> PyResult<Py<Request>> {
-        let (flags, body) = envelope(py, tracing.0, custom_payload.as_ref())?;
+        let dialect = self.core.client(py)?.dialect();
+        let (flags, body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let serial = serial_consistency
             .or(SerialLevel(self.defaults.serial_consistency))
@@ -280,7 +294,12 @@ impl Session {
             py,
             kind,
             statements,
-            (consistency, serial, timestamp.map(|at| at.0)),
+            super::batch::Options {
+                dialect,
+                consistency,
+                serial_consistency: serial,
+                timestamp: timestamp.map(|at| at.0),
+            },
             body,
         )?;
         spec.flags = flags;
@@ -290,6 +309,7 @@ impl Session {
         let shaping = Shaping {
             prepared: None,
             text: Some(format!("{kind} batch").into()),
+            expected: None,
             factory: self.defaults.factory.clone(),
         };
         Request::begin(
@@ -321,6 +341,7 @@ pub(super) fn text<'a>(statement: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
 /// Header flags, and the body's beginning.
 fn envelope(
     py: Python<'_>,
+    dialect: Dialect,
     tracing: bool,
     custom_payload: Option<&Payload>,
 ) -> PyResult<(u8, Vec<u8>)> {
@@ -344,11 +365,23 @@ fn envelope(
             .collect(),
         body: &[],
     };
-    encoded(py, envelope.encode_prefix(Dialect::V4, &mut body))?;
+    encoded(py, envelope.encode_prefix(dialect, &mut body))?;
     Ok((envelope.flags(), body))
 }
 
-/// Only what is too long for the protocol fails to encode.
+/// The keyspace as a request names it, where requests do.
+pub(super) fn named(dialect: Dialect, keyspace: Option<&Arc<str>>) -> Option<&str> {
+    keyspace
+        .map(|keyspace| &**keyspace)
+        .filter(|_| dialect.has_wide_flags())
+}
+
+/// The keyspace that the connection has to be in, where requests cannot name it.
+pub(super) fn in_use(dialect: Dialect, keyspace: Option<Arc<str>>) -> Option<Arc<str>> {
+    keyspace.filter(|_| !dialect.has_wide_flags())
+}
+
+/// Fails if something is too long for the protocol, or not part of the version in use.
 pub(super) fn encoded(py: Python<'_>, result: Result<(), EncodeError>) -> PyResult<()> {
     result.map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use shardlane_wire::request::BatchQuery;
 use shardlane_wire::{
-    FrameError, FrameHeader, Opcode, Request, RequestEnvelope, Version, WireError,
+    FrameError, FrameHeader, Opcode, Request, RequestEnvelope, StreamError, Version, WireError,
 };
 
 use super::errors;
-use super::task::{Client, TabletNote};
+use super::task::{Client, MetadataWish, TabletNote};
 use crate::faults::{Reaction, RequestContext, ResponseFault, TabletLie, first_hit};
 use crate::net::connection::{ConnectionKey, Phase, UNSENT_MAX};
 use crate::node::shard::Shard;
@@ -37,7 +37,14 @@ impl Shard {
                 break false;
             }
             match parser.push(&mut bytes) {
-                Ok(Some(frame)) => self.on_frame(key, &frame.header, frame.body),
+                Ok(Some(frame)) => {
+                    self.on_frame(key, &frame.header, frame.body);
+                    if let Some(connection) = self.connection(key)
+                        && std::mem::take(&mut connection.segments_begin)
+                    {
+                        parser.begin_segments(connection.compression.is_some());
+                    }
+                }
                 Ok(None) => break false,
                 Err(error) => {
                     self.on_broken_frame(key, error);
@@ -65,19 +72,28 @@ impl Shard {
     }
 
     /// Says what was wrong, then closes: nobody knows where the next frame would begin.
-    fn on_broken_frame(&mut self, key: ConnectionKey, error: FrameError) {
-        let message = match error {
-            // Drivers look for these words before they try an older version.
-            FrameError::Version { seen, .. } => {
-                format!("Invalid or unsupported protocol version: {seen}")
+    fn on_broken_frame(&mut self, key: ConnectionKey, error: StreamError) {
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
+        let (message, stream) = match error {
+            // Drivers look for these words before they try an older version. The answer itself is in
+            // the highest version that there is.
+            StreamError::Frame(FrameError::Version { seen, stream }) => {
+                if connection.phase == Phase::New {
+                    connection.dialect.version = connection.max_version;
+                }
+                let message = format!("Invalid or unsupported protocol version: {seen}");
+                (message, stream)
             }
-            _ => error.to_string(),
+            StreamError::Frame(error) => (error.to_string(), error.stream()),
+            error => (error.to_string(), 0),
         };
         let client = Client {
             connection: key,
-            stream: error.stream(),
+            stream,
             tracing_id: None,
-            skip_metadata: false,
+            metadata: MetadataWish::Full,
             statement: None,
             tablet: TabletNote::None,
         };
@@ -102,12 +118,15 @@ impl Shard {
             connection: key,
             stream: header.stream,
             tracing_id: None,
-            skip_metadata: false,
+            metadata: MetadataWish::Full,
             statement: None,
             tablet: TabletNote::None,
         };
         let mut unpacked = Vec::new();
-        let body = if header.has(shardlane_wire::Flags::COMPRESSION) {
+        // In v5 segments are compressed, and the flag means nothing.
+        let is_packed =
+            header.has(shardlane_wire::Flags::COMPRESSION) && header.version < Version::V5;
+        let body = if is_packed {
             let result = match connection.compression {
                 Some(compression) => compression
                     .decompress(body, limit, &mut unpacked)

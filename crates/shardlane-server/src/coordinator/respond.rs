@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use shardlane_wire::result::{MetadataFlags, Prepared, Rows, RowsMetadata};
 use shardlane_wire::{
-    ErrorBody, ErrorDetail, Event, FrameHeader, Response, ResponseEnvelope, ResultBody,
+    ErrorBody, ErrorDetail, Event, FrameHeader, Response, ResponseEnvelope, ResultBody, Version,
     frame::begin_frame, frame::end_frame, primitive,
 };
 
 use super::replica::Outcome;
-use super::task::{Client, TabletNote};
+use super::task::{Client, MetadataWish, TabletNote};
 use crate::engine::RowsOut;
 use crate::faults::{Aftermath, ResponseFault, damage};
 use crate::net::connection::{Connection, ConnectionKey};
@@ -60,17 +60,23 @@ impl Shard {
                 &encoded
             }
         };
-        let (flags, raw_columns) = if client.skip_metadata {
-            (MetadataFlags::NO_METADATA, &[][..])
+        // Columns that PREPARED did not tell, as those of a conditional write that was not applied,
+        // are told each time and are no news (CASSANDRA-13992).
+        let wish = if prepared.is_some() {
+            client.metadata
         } else {
-            (columns.flags, &columns.raw[..])
+            MetadataWish::Full
+        };
+        let (flags, raw_columns) = match wish {
+            MetadataWish::None => (MetadataFlags::NO_METADATA, &[][..]),
+            MetadataWish::Full | MetadataWish::Changed => (columns.flags, &columns.raw[..]),
         };
         let body = ResultBody::Rows(Rows {
             metadata: RowsMetadata {
                 flags,
                 column_count: columns.count,
                 paging_state: rows.paging_state.as_deref(),
-                new_metadata_id: None,
+                new_metadata_id: (wish == MetadataWish::Changed).then_some(&columns.id[..]),
                 raw_columns,
             },
             rows_count: rows.rows.len() as u32,
@@ -103,7 +109,8 @@ impl Shard {
         };
         let body = ResultBody::Prepared(Prepared {
             id: &statement.prepared.id,
-            result_metadata_id: None,
+            // Written only where it is part of the dialect. Without columns there is none.
+            result_metadata_id: (result.count > 0).then_some(&result.id[..]),
             bind_flags,
             bind_count: statement.bind.count,
             pk_indexes: statement.prepared.pk_indexes.clone(),
@@ -136,7 +143,12 @@ impl Shard {
         let start = connection.out.len();
         let envelope = ResponseEnvelope {
             tracing_id: client.tracing_id,
-            warnings: warnings.to_vec(),
+            // v3 has no place for them.
+            warnings: if connection.dialect.version < Version::V4 {
+                Vec::new()
+            } else {
+                warnings.to_vec()
+            },
             custom_payload: entry
                 .iter()
                 .map(|(key, value)| (*key, Some(&value[..])))
@@ -154,26 +166,36 @@ impl Shard {
                 &mut scratch,
             );
         }
-        if !connection.faults.is_empty()
-            && let Some(at) = connection
-                .faults
-                .iter()
-                .position(|(s, _)| *s == client.stream)
-        {
-            let (_, fault) = connection.faults.swap_remove(at);
-            if let ResponseFault::Delay(by) = fault {
+        let fault = connection
+            .faults
+            .iter()
+            .position(|(stream, _)| *stream == client.stream)
+            .map(|at| connection.faults.swap_remove(at).1);
+        match fault {
+            None => connection.wrap(start),
+            Some(ResponseFault::Delay(by)) => {
                 let frame = connection.out.split_off(start);
                 self.delayed.push(now + by, (client.connection, frame));
                 return;
             }
-            match damage(fault, &mut connection.out, start) {
-                Aftermath::None => {}
-                Aftermath::Close => {
-                    connection.closes_when_sent = true;
-                    // Another answer would pass for the rest of half a frame.
-                    connection.is_silent = true;
+            Some(fault) => {
+                let aftermath = if fault.is_in_envelope() {
+                    let aftermath = damage(fault, &mut connection.out, start);
+                    connection.wrap(start);
+                    aftermath
+                } else {
+                    let start = connection.wrap_alone(start);
+                    damage(fault, &mut connection.out, start)
+                };
+                match aftermath {
+                    Aftermath::None => {}
+                    Aftermath::Close => {
+                        connection.closes_when_sent = true;
+                        // Another answer would pass for the rest of half a frame.
+                        connection.is_silent = true;
+                    }
+                    Aftermath::Silence => connection.is_silent = true,
                 }
-                Aftermath::Silence => connection.is_silent = true,
             }
         }
         self.queue_flush(client.connection);
@@ -195,7 +217,7 @@ impl Shard {
                 connection,
                 stream: EVENT_STREAM,
                 tracing_id: None,
-                skip_metadata: false,
+                metadata: MetadataWish::Full,
                 statement: None,
                 tablet: TabletNote::None,
             };
@@ -224,8 +246,11 @@ fn append(
         .encode_prefix(dialect, out)
         .and_then(|()| response.encode(dialect, out))
         .and_then(|()| match connection.compression {
-            Some(compression) => compression.end_frame(out, mark, scratch),
-            None => end_frame(out, mark),
+            // In v5 segments are compressed.
+            Some(compression) if dialect.version < Version::V5 => {
+                compression.end_frame(out, mark, scratch)
+            }
+            _ => end_frame(out, mark),
         });
     if written.is_err() {
         out.truncate(start);

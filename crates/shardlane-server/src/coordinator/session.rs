@@ -26,6 +26,16 @@ const AUTHENTICATOR: &str = "org.apache.cassandra.auth.PasswordAuthenticator";
 
 impl Shard {
     /// What this shard offers; `shard` is the number to tell.
+    /// The highest version that this node speaks: ScyllaDB has no v5.
+    pub(crate) fn max_version(&self) -> Version {
+        let member = self.view.member(self.id.node);
+        if member.is_some_and(|member| member.announced_shards == 0) {
+            Version::V5
+        } else {
+            Version::V4
+        }
+    }
+
     fn supported(&self, shard: u16) -> SupportedOptions {
         let compression = vec!["lz4".to_owned(), "snappy".to_owned()];
         let announced = self
@@ -33,11 +43,16 @@ impl Shard {
             .member(self.id.node)
             .map_or(0, |member| member.announced_shards);
         let Some(nr_shards) = NonZeroU16::new(announced) else {
-            let versions = [Version::V3, Version::V4];
+            let versions = [Version::V3, Version::V4, Version::V5];
             return SupportedOptions {
                 cql_versions: vec![Flavour::Cassandra.cql_version().to_owned()],
                 compression,
-                protocol_versions: versions.map(|v| format!("{}/{v}", v.number())).to_vec(),
+                protocol_versions: versions
+                    .map(|v| format!("{}/{v}", v.number()))
+                    .into_iter()
+                    // What comes next, which nobody is to use yet.
+                    .chain(["6/v6-beta".to_owned()])
+                    .collect(),
                 ..SupportedOptions::default()
             };
         };
@@ -54,6 +69,7 @@ impl Shard {
             lwt_mark: Some(LWT_MARK),
             rate_limit_error: Some(RATE_LIMIT_ERROR),
             tablets_routing_v1: self.shared.config.tablets_routing != TabletsRouting::Off,
+            use_metadata_id: true,
             ..SupportedOptions::default()
         }
     }
@@ -85,7 +101,14 @@ impl Shard {
                 return self.respond_error(client, errors::protocol(startup_refusal(&error)));
             }
         };
-        connection.dialect = options.dialect(connection.dialect.version);
+        let version = connection.dialect.version;
+        if let Some(compression) = options.compression
+            && !compression.exists_in(version)
+        {
+            let message = format!("{compression} compression is not part of protocol {version}");
+            return self.respond_error(client, errors::protocol(message));
+        }
+        connection.dialect = options.dialect(version);
         connection.marks_lwt = options.lwt_mark.is_some();
         connection.tells_tablets = options.tablets_routing_v1;
         connection.compression = options.compression;
@@ -95,6 +118,9 @@ impl Shard {
         } else {
             connection.phase = Phase::Ready;
             self.respond(client, &Response::Ready, &[]);
+        }
+        if let Some(connection) = self.connection(client.connection) {
+            connection.begin_segments();
         }
     }
 

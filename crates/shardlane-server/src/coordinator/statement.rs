@@ -10,7 +10,7 @@ use shardlane_wire::{
 
 use super::cas::{LeadCas, LeadWork, Leading};
 use super::errors;
-use super::task::{Client, Origin, TabletNote};
+use super::task::{Client, MetadataWish, Origin, TabletNote};
 use super::write::WriteOrder;
 use crate::cluster::shared::now_us;
 use crate::engine::{
@@ -51,7 +51,7 @@ impl<'a> Terms<'a> {
 
 impl Shard {
     pub(crate) fn on_prepare(&mut self, client: &Client, request: &Prepare<'_>) {
-        let keyspace = self.keyspace(client.connection);
+        let keyspace = self.keyspace(client.connection, request.keyspace);
         match prepare(&self.view.schema, keyspace.as_deref(), request.text) {
             Ok(prepared) => {
                 let statement = Arc::new(Statement::new(prepared));
@@ -63,10 +63,11 @@ impl Shard {
     }
 
     pub(crate) fn on_query(&mut self, mut client: Client, query: &Query<'_>) {
-        let statement = match self.statement_of_text(client.connection, query.text) {
-            Ok(statement) => statement,
-            Err(error) => return self.respond_error(&client, error),
-        };
+        let statement =
+            match self.statement_of_text(client.connection, query.params.keyspace, query.text) {
+                Ok(statement) => statement,
+                Err(error) => return self.respond_error(&client, error),
+            };
         client.statement = Some(Rc::clone(&statement));
         self.execute(client, &statement, &query.params, false);
     }
@@ -76,7 +77,12 @@ impl Shard {
             Ok(statement) => statement,
             Err(error) => return self.respond_error(&client, error),
         };
-        client.skip_metadata = execute.params.skip_metadata;
+        let columns = statement.result.as_ref();
+        client.metadata = match (execute.result_metadata_id, columns) {
+            (Some(id), Some(columns)) if *id != columns.id => MetadataWish::Changed,
+            _ if execute.params.skip_metadata => MetadataWish::None,
+            _ => MetadataWish::Full,
+        };
         client.statement = Some(Rc::clone(&statement));
         self.execute(client, &statement, &execute.params, true);
     }
@@ -88,7 +94,7 @@ impl Shard {
         params: &QueryParams<'_>,
         is_routable: bool,
     ) {
-        let env = self.env(params.timestamp);
+        let env = self.env(params.timestamp, params.now_in_seconds);
         let operation = match bind_values(&statement.prepared, &params.values, &env) {
             Ok(operation) => operation,
             Err(error) => return self.respond_error(&client, error),
@@ -102,7 +108,7 @@ impl Shard {
     }
 
     pub(crate) fn on_batch(&mut self, client: Client, batch: &Batch<'_>) {
-        let env = self.env(batch.timestamp);
+        let env = self.env(batch.timestamp, batch.now_in_seconds);
         let mut is_routable = true;
         let mut statements = Vec::with_capacity(usize::from(batch.statements.count));
         for item in batch.statements.iter() {
@@ -112,7 +118,7 @@ impl Shard {
                     let statement = match item.query {
                         BatchQuery::Text(text) => {
                             is_routable = false;
-                            self.statement_of_text(client.connection, text)?
+                            self.statement_of_text(client.connection, batch.keyspace, text)?
                         }
                         BatchQuery::Prepared(id) => self.statement_of_id(id)?,
                     };
@@ -216,8 +222,8 @@ impl Shard {
         }
     }
 
-    fn env(&mut self, timestamp: Option<i64>) -> Env {
-        let now = now_us();
+    fn env(&mut self, timestamp: Option<i64>, now_in_seconds: Option<i32>) -> Env {
+        let now = now_in_seconds.map_or_else(now_us, |seconds| i64::from(seconds) * 1_000_000);
         let timestamp_us = timestamp.unwrap_or_else(|| self.timestamp());
         Env {
             now_us: now,
@@ -226,7 +232,11 @@ impl Shard {
         }
     }
 
-    fn keyspace(&mut self, key: ConnectionKey) -> Option<Arc<str>> {
+    /// The keyspace of unqualified names: the one that the request names, or else the connection's.
+    fn keyspace(&mut self, key: ConnectionKey, named: Option<&str>) -> Option<Arc<str>> {
+        if let Some(named) = named {
+            return Some(named.into());
+        }
         self.connection(key)
             .and_then(|connection| connection.keyspace.clone())
     }
@@ -234,9 +244,10 @@ impl Shard {
     fn statement_of_text(
         &mut self,
         key: ConnectionKey,
+        keyspace: Option<&str>,
         text: &str,
     ) -> Result<LocalStatement, ErrorBody> {
-        let keyspace = self.keyspace(key);
+        let keyspace = self.keyspace(key, keyspace);
         if let Some(known) = self
             .statements
             .text(keyspace.as_ref(), text, &self.view.schema)

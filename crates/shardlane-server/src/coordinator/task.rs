@@ -29,8 +29,7 @@ pub(crate) struct Client {
     pub(crate) connection: ConnectionKey,
     pub(crate) stream: i16,
     pub(crate) tracing_id: Option<[u8; 16]>,
-    /// The client knows the result's columns from PREPARED.
-    pub(crate) skip_metadata: bool,
+    pub(crate) metadata: MetadataWish,
     pub(crate) statement: Option<LocalStatement>,
     /// What the answer shall say of a tablet.
     pub(crate) tablet: TabletNote,
@@ -50,6 +49,18 @@ pub(crate) enum TabletNote {
         token: Token,
         lie: Option<TabletLie>,
     },
+}
+
+/// What a client has to be told of a result's columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum MetadataWish {
+    /// The columns.
+    #[default]
+    Full,
+    /// Nothing: it knows them from PREPARED.
+    None,
+    /// The columns and their id: what it knows is out of date.
+    Changed,
 }
 
 /// Who gets the answer to a task.

@@ -51,6 +51,7 @@ pub use crate::cql::ast::BatchKind;
 pub use bind::{BatchStatement, Bound, BoundArgs, Env, Operation, bind, bind_batch};
 pub use cas::{CasOutcome, CasPlan};
 pub use error::{CqlError, ErrorKind};
+pub(crate) use md5::md5;
 pub use prepare::{Prepared, StatementKind, prepare};
 pub use schema::{
     ChangeKind, Column, ColumnKind, Ddl, DdlOutcome, Index, Keyspace, Schema, SchemaChange, Table,

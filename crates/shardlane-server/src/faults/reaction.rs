@@ -77,6 +77,17 @@ pub(crate) enum ResponseFault {
     Stream(i16),
 }
 
+impl ResponseFault {
+    /// Whether what goes wrong is in the envelope, not in the bytes around it: the segments of v5
+    /// are whole then.
+    pub(crate) const fn is_in_envelope(self) -> bool {
+        matches!(
+            self,
+            Self::Drop | Self::Oversized | Self::Stream(_) | Self::Delay(_)
+        )
+    }
+}
+
 /// What becomes of the connection after a damaged answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aftermath {

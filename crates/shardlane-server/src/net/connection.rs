@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use shardlane_wire::{Compression, Dialect, Direction, EventKind, FrameParser, Version};
+use shardlane_wire::{
+    Compression, Dialect, Direction, EventKind, HEADER_LEN, SegmentWriter, StreamParser, Version,
+};
 
 use crate::faults::ResponseFault;
 use crate::stats::PortKind;
@@ -42,8 +44,16 @@ pub(crate) struct Connection {
     /// The how-manieth connection of its node it is, from 1.
     pub(crate) number: u64,
     /// `None` while its frames are being handled.
-    pub(crate) parser: Option<FrameParser>,
+    pub(crate) parser: Option<StreamParser>,
     pub(crate) dialect: Dialect,
+    /// The highest version that is spoken here.
+    pub(crate) max_version: Version,
+    /// v5, once STARTUP was answered.
+    segments: Option<SegmentWriter>,
+    /// An envelope on its way from `out` into a segment; a buffer to reuse.
+    envelope: Vec<u8>,
+    /// The parser has to go over to segments.
+    pub(crate) segments_begin: bool,
     pub(crate) compression: Option<Compression>,
     pub(crate) phase: Phase,
     pub(crate) keyspace: Option<Arc<str>>,
@@ -77,6 +87,12 @@ pub(crate) enum Io {
     Over,
 }
 
+fn parser(max_frame_bytes: usize, max_version: Version) -> StreamParser {
+    let mut parser = StreamParser::new(Direction::Request, max_frame_bytes);
+    parser.set_versions(Version::V3, max_version);
+    parser
+}
+
 impl Connection {
     pub(crate) fn new(
         socket: TcpStream,
@@ -84,16 +100,18 @@ impl Connection {
         port: PortKind,
         number: u64,
         max_frame_bytes: usize,
+        max_version: Version,
     ) -> Self {
         Self {
             socket,
             generation,
             port,
             number,
-            parser: Some(FrameParser::with_max_body_len(
-                Direction::Request,
-                max_frame_bytes,
-            )),
+            parser: Some(parser(max_frame_bytes, max_version)),
+            max_version,
+            segments: None,
+            envelope: Vec::new(),
+            segments_begin: false,
             dialect: Dialect::new(Version::V4),
             compression: None,
             phase: Phase::New,
@@ -109,6 +127,55 @@ impl Connection {
             closes_when_sent: false,
             is_throttled: false,
             unhandled: Vec::new(),
+        }
+    }
+
+    /// STARTUP has been answered: in v5 everything that follows travels in segments.
+    pub(crate) fn begin_segments(&mut self) {
+        if self.dialect.version == Version::V5 {
+            self.segments = Some(SegmentWriter::new(self.compression.is_some()));
+            self.segments_begin = true;
+        }
+    }
+
+    /// Puts whole envelopes into the output.
+    pub(crate) fn push_frame(&mut self, frame: &[u8]) {
+        match (&mut self.segments, frame.split_first_chunk::<HEADER_LEN>()) {
+            (Some(segments), Some((header, body))) => segments.push(header, body, &mut self.out),
+            _ => self.out.extend_from_slice(frame),
+        }
+    }
+
+    /// Takes the envelope that begins at `start` out of the output, and puts it into a segment where
+    /// there are segments.
+    pub(crate) fn wrap(&mut self, start: usize) {
+        if self.segments.is_some() && start < self.out.len() {
+            let mut envelope = std::mem::take(&mut self.envelope);
+            envelope.clear();
+            envelope.extend_from_slice(&self.out[start..]);
+            self.out.truncate(start);
+            self.push_frame(&envelope);
+            self.envelope = envelope;
+        }
+    }
+
+    /// As [`Self::wrap`], in a segment of its own; returns where that begins.
+    pub(crate) fn wrap_alone(&mut self, start: usize) -> usize {
+        if self.segments.is_none() {
+            return start;
+        }
+        let envelope = self.out.split_off(start);
+        self.seal();
+        let start = self.out.len();
+        self.push_frame(&envelope);
+        self.seal();
+        start
+    }
+
+    /// Closes the segment that answers have been collected in.
+    pub(crate) fn seal(&mut self) {
+        if let Some(segments) = &mut self.segments {
+            segments.seal(&mut self.out);
         }
     }
 
@@ -137,6 +204,7 @@ impl Connection {
 
     /// Sends as much as the socket takes.
     pub(crate) fn flush(&mut self) -> Io {
+        self.seal();
         while self.sent < self.out.len() {
             match self.socket.write(&self.out[self.sent..]) {
                 Ok(0) => return Io::Over,

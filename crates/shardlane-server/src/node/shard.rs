@@ -319,7 +319,7 @@ impl Shard {
             if let Some(connection) = self.connection(key)
                 && !connection.is_silent
             {
-                connection.out.extend_from_slice(&frame);
+                connection.push_frame(&frame);
                 self.queue_flush(key);
             }
         }
@@ -334,7 +334,15 @@ impl Shard {
         } = adopted;
         self.next_generation = self.next_generation.wrapping_add(1);
         let limit = self.shared.config.max_frame_bytes;
-        let mut connection = Connection::new(stream, self.next_generation, port, number, limit);
+        let max_version = self.max_version();
+        let mut connection = Connection::new(
+            stream,
+            self.next_generation,
+            port,
+            number,
+            limit,
+            max_version,
+        );
         let entry = self.connections.vacant_entry();
         let token = Token(entry.key());
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use shardlane_wire::result::{ColumnSpec, MetadataFlags, encode_columns};
 
 use crate::cluster::view::IdHash;
-use crate::engine::{Prepared, Schema};
+use crate::engine::{Prepared, Schema, md5};
 
 /// Statements a node remembers. A client that prepares more has forgotten to bind values, and
 /// gets UNPREPARED for older ones.
@@ -24,6 +24,8 @@ const TEXT_LEN_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct EncodedColumns {
     pub(crate) raw: Vec<u8>,
+    /// Says which columns these are, for clients that keep them.
+    pub(crate) id: [u8; 16],
     pub(crate) flags: u32,
     pub(crate) count: u32,
 }
@@ -46,6 +48,7 @@ impl EncodedColumns {
             0
         };
         Self {
+            id: md5(&raw),
             raw,
             flags,
             count: columns.len() as u32,

@@ -9,3 +9,4 @@ mod routing;
 mod session;
 mod support;
 mod tablets;
+mod versions;

@@ -120,7 +120,10 @@ fn without_shards_a_node_behaves_like_apache_cassandra() {
     let supported = client.supported.clone().expect("after the handshake");
     assert_eq!(supported.shard_info, None);
     assert_eq!(supported.lwt_mark, None);
-    assert_eq!(supported.protocol_versions, ["3/v3", "4/v4"]);
+    assert_eq!(
+        supported.protocol_versions,
+        ["3/v3", "4/v4", "5/v5", "6/v6-beta"]
+    );
     client
         .query(
             "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', \

@@ -10,9 +10,10 @@ use shardlane_server::{Cluster, ClusterConfig, ShardAssignment, Shards, Timeouts
 use shardlane_wire::request::{Execute, Prepare, Query, Register};
 use shardlane_wire::result::ColumnSpec;
 use shardlane_wire::{
-    BoundValues, Consistency, Direction, ErrorBody, Event, EventKind, FrameParser, Opcode,
-    QueryParams, Request, RequestEnvelope, Response, ResponseEnvelope, ResultBody,
-    SerialConsistency, SupportedOptions, Version, primitive,
+    BoundValues, Compression, Consistency, Dialect, Direction, ErrorBody, Event, EventKind, Flags,
+    Opcode, QueryParams, Request, RequestEnvelope, Response, ResponseEnvelope, ResultBody,
+    SegmentWriter, SerialConsistency, StartupOptions, StreamParser, SupportedOptions, Version,
+    primitive,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -63,11 +64,14 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<ColumnSpec>,
     pub(crate) rows: Vec<Vec<Option<Vec<u8>>>>,
     pub(crate) paging_state: Option<Vec<u8>>,
+    pub(crate) new_metadata_id: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Statement {
     pub(crate) id: Vec<u8>,
+    /// Empty if there is none.
+    pub(crate) result_metadata_id: Vec<u8>,
     pub(crate) bind_flags: u32,
     pub(crate) pk_indexes: Vec<u16>,
     pub(crate) bind: Vec<ColumnSpec>,
@@ -101,7 +105,10 @@ impl Answer {
 /// A connection that sends one request at a time.
 pub(crate) struct Client {
     socket: Socket,
-    parser: FrameParser,
+    parser: StreamParser,
+    dialect: Dialect,
+    segments: Option<SegmentWriter>,
+    compression: Option<Compression>,
     unread: Vec<u8>,
     next_stream: i16,
     pub(crate) events: Vec<Event>,
@@ -123,7 +130,10 @@ impl Client {
         socket.set_tcp_nodelay(true)?;
         Ok(Self {
             socket,
-            parser: FrameParser::new(Direction::Response),
+            parser: StreamParser::new(Direction::Response, 256 << 20),
+            dialect: Dialect::V4,
+            segments: None,
+            compression: None,
             unread: Vec::new(),
             next_stream: 0,
             events: Vec::new(),
@@ -168,13 +178,41 @@ impl Client {
     }
 
     pub(crate) fn handshake(&mut self) {
+        self.handshake_in(Version::V4, None);
+    }
+
+    /// Takes all that is offered.
+    pub(crate) fn handshake_in(&mut self, version: Version, compression: Option<Compression>) {
+        assert_eq!(self.try_handshake(version, compression), Answer::Ready);
+    }
+
+    /// As [`Self::handshake_in`]; gives the answer to STARTUP, whatever it is.
+    pub(crate) fn try_handshake(
+        &mut self,
+        version: Version,
+        compression: Option<Compression>,
+    ) -> Answer {
+        self.dialect = Dialect::new(version);
         let Answer::Supported(supported) = self.ask(&Request::Options) else {
             panic!("OPTIONS is answered by SUPPORTED")
         };
-        let options = supported.to_startup();
+        let options = StartupOptions {
+            compression,
+            ..supported.to_startup()
+        };
         let startup = Request::Startup(options.to_message());
-        assert_eq!(self.ask(&startup), Answer::Ready);
+        let answer = self.ask(&startup);
+        if answer != Answer::Ready {
+            return answer;
+        }
+        self.dialect = options.dialect(version);
+        self.compression = compression;
+        if version == Version::V5 {
+            self.segments = Some(SegmentWriter::new(compression.is_some()));
+            self.parser.begin_segments(compression.is_some());
+        }
         self.supported = Some(supported);
+        answer
     }
 
     /// The shard that serves this connection.
@@ -188,8 +226,20 @@ impl Client {
         self.next_stream = (self.next_stream + 1) % 1024;
         let mut bytes = Vec::new();
         request
-            .encode_frame(Version::V4, stream, &RequestEnvelope::default(), &mut bytes)
+            .encode_frame(
+                self.dialect,
+                stream,
+                &RequestEnvelope::default(),
+                &mut bytes,
+            )
             .expect("a short request");
+        if let Some(segments) = &mut self.segments {
+            let (header, body) = bytes.split_first_chunk().expect("a header");
+            let mut out = Vec::new();
+            segments.push(header, body, &mut out);
+            segments.seal(&mut out);
+            bytes = out;
+        }
         self.write(&bytes).expect("the server reads");
         stream
     }
@@ -215,11 +265,19 @@ impl Client {
                 .push(&mut input)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
             if let Some(frame) = frame {
-                let (header, body) = (frame.header, frame.body.to_vec());
+                let (header, mut body) = (frame.header, frame.body.to_vec());
                 self.unread = input.to_vec();
+                if header.has(Flags::COMPRESSION) {
+                    let mut plain = Vec::new();
+                    let compression = self.compression.expect("compression was agreed on");
+                    compression
+                        .decompress(&body, 256 << 20, &mut plain)
+                        .expect("a sound body");
+                    body = plain;
+                }
                 if header.opcode == Opcode::Event {
                     self.events
-                        .push(Event::decode(Version::V4, &body).expect("an event"));
+                        .push(Event::decode(self.dialect, &body).expect("an event"));
                     continue;
                 }
                 let envelope = ResponseEnvelope::decode(&header, &body).expect("an envelope");
@@ -227,7 +285,7 @@ impl Client {
                 self.payload = entries
                     .map(|(key, value)| ((*key).to_owned(), value.unwrap_or_default().to_vec()))
                     .collect();
-                let response = Response::decode(Version::V4, header.opcode, envelope.body);
+                let response = Response::decode(self.dialect, header.opcode, envelope.body);
                 return Ok((header.stream, owned(response.expect("a response"))));
             }
             match (&self.socket).read(&mut buffer)? {
@@ -352,6 +410,7 @@ fn owned(response: Response<'_>) -> Answer {
         }
         Response::Result(ResultBody::Prepared(prepared)) => Answer::Prepared(Statement {
             id: prepared.id.to_vec(),
+            result_metadata_id: prepared.result_metadata_id.unwrap_or_default().to_vec(),
             bind_flags: prepared.bind_flags,
             pk_indexes: prepared.pk_indexes.clone(),
             bind: prepared.parse_bind_columns().expect("sound columns"),
@@ -365,6 +424,7 @@ fn owned(response: Response<'_>) -> Answer {
                 rows: taken.collect(),
                 columns: rows.metadata.parse_columns().expect("sound columns"),
                 paging_state: rows.metadata.paging_state.map(<[u8]>::to_vec),
+                new_metadata_id: rows.metadata.new_metadata_id.map(<[u8]>::to_vec),
             })
         }
     }

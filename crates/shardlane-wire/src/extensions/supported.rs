@@ -2,6 +2,7 @@
 
 use super::{OptionKey, OptionsError, ShardInfo, StartupOptions};
 use crate::compression::Compression;
+use crate::frame::Version;
 
 /// Precedes the value of the mark for conditional statements.
 const LWT_MASK_FIELD: &str = "LWT_OPTIMIZATION_META_BIT_MASK=";
@@ -116,6 +117,29 @@ impl SupportedOptions {
         options
     }
 
+    /// The protocol versions that the server offers, and those that it offers as a beta; `None` if
+    /// it does not tell. ScyllaDB does not, and has v3 and v4.
+    pub fn offered_versions(&self) -> Option<(Vec<Version>, Vec<Version>)> {
+        if self.protocol_versions.is_empty() {
+            let is_scylla = self.shard_info.is_some();
+            return is_scylla.then(|| (vec![Version::V3, Version::V4], Vec::new()));
+        }
+        let (mut offered, mut betas) = (Vec::new(), Vec::new());
+        for entry in &self.protocol_versions {
+            // "5/v5", "6/v6-beta"
+            let (number, name) = entry.split_once('/').unwrap_or((entry, ""));
+            if let Some(version) = number.parse().ok().and_then(Version::from_number) {
+                let list = if name.ends_with("-beta") {
+                    &mut betas
+                } else {
+                    &mut offered
+                };
+                list.push(version);
+            }
+        }
+        Some((offered, betas))
+    }
+
     /// Whether the server offers this algorithm.
     pub fn offers(&self, compression: Compression) -> bool {
         self.compression
@@ -144,4 +168,44 @@ fn number<T: std::str::FromStr>(key: OptionKey, value: &str) -> Result<T, Option
         key,
         value: value.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_or_known() {
+        let told = |versions: &[&str]| {
+            let options = [("PROTOCOL_VERSIONS", versions.to_vec())];
+            SupportedOptions::parse(&options)
+                .unwrap()
+                .offered_versions()
+        };
+        let (v3, v4, v5) = (Version::V3, Version::V4, Version::V5);
+        assert_eq!(
+            told(&["3/v3", "4/v4", "5/v5", "6/v6-beta"]),
+            Some((vec![v3, v4, v5], vec![]))
+        );
+        assert_eq!(
+            told(&["3/v3", "4/v4", "5/v5-beta", "nonsense"]),
+            Some((vec![v3, v4], vec![v5]))
+        );
+        assert_eq!(SupportedOptions::default().offered_versions(), None);
+        let scylla = [
+            ("SCYLLA_SHARD", vec!["0"]),
+            ("SCYLLA_NR_SHARDS", vec!["2"]),
+            ("SCYLLA_SHARDING_IGNORE_MSB", vec!["12"]),
+            (
+                "SCYLLA_SHARDING_ALGORITHM",
+                vec!["biased-token-round-robin"],
+            ),
+            (
+                "SCYLLA_PARTITIONER",
+                vec!["org.apache.cassandra.dht.Murmur3Partitioner"],
+            ),
+        ];
+        let scylla = SupportedOptions::parse(&scylla).unwrap();
+        assert_eq!(scylla.offered_versions(), Some((vec![v3, v4], vec![])));
+    }
 }

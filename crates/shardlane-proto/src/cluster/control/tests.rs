@@ -4,7 +4,7 @@ use shardlane_routing::HostId;
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 use shardlane_wire::result::MetadataFlags;
 use shardlane_wire::types::CqlType;
-use shardlane_wire::{ColumnSpec, ResultBody, Rows, RowsMetadata};
+use shardlane_wire::{ColumnSpec, ResultBody, Rows, RowsMetadata, Version};
 
 use super::super::topology::Topology;
 use super::*;
@@ -409,7 +409,7 @@ fn in_v3_the_schema_tells_partition_keys() {
     let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
     bench.wait(&[]);
     bench.connect();
-    let v3 = Dialect::new(shardlane_wire::Version::V3);
+    let v3 = Dialect::new(Version::V3);
     bench.establish_as(v3, true);
     bench.tables();
     bench.respond(0, &[&node_row(7)]).unwrap();
@@ -561,4 +561,28 @@ fn one_node_under_two_addresses_counts_once_and_old_versions_of_the_dead_do_not(
     assert_eq!(topology.agreed_schema(|_| true), None);
     let up = |host_id| host_id != HostId([3; 16]);
     assert!(topology.agreed_schema(up).is_some());
+}
+
+#[test]
+fn a_node_with_a_lower_version_is_asked_again_at_once() {
+    let first = address(1);
+    let mut bench = Bench::new(vec![
+        ContactPoint::Address(first),
+        ContactPoint::Address(address(2)),
+    ]);
+    bench.wait(&[]);
+    assert_eq!(bench.connect(), first);
+    let error = ConnectionError::LowerVersion {
+        lower: Version::V3,
+        message: "no".into(),
+    };
+    bench.control.handle_lost(bench.now, &error, &mut bench.rng);
+    assert_eq!(bench.connect(), first, "not the next one");
+    bench.lose();
+    assert_eq!(bench.connect(), address(2));
+    bench.lose();
+    let Some(ControlEvent::Unreachable(errors)) = bench.control.poll_event() else {
+        panic!("no node is left");
+    };
+    assert_eq!(errors.len(), 2, "being asked again is no error");
 }

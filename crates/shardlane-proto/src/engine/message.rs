@@ -1,0 +1,79 @@
+//! What a request puts on the wire, laid out as the connection wants it.
+//!
+//! Callers lay requests out for what the control connection speaks. In a cluster whose nodes differ in
+//! what they offer (in the middle of an upgrade, say) that is not what each connection speaks, and the
+//! engine does it again.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use shardlane_wire::request::Prepare;
+use shardlane_wire::{Dialect, Opcode, Request};
+
+use crate::error::{AttemptFailure, ConnectionError};
+use crate::request::{PreparedRef, RequestSpec};
+
+/// A message before it is in any connection's hands.
+pub(super) struct Message<'a> {
+    pub(super) opcode: Opcode,
+    pub(super) flags: u8,
+    body: &'a [u8],
+    dialect: Dialect,
+    pub(super) keyspace: Option<&'a Arc<str>>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn of(spec: &'a RequestSpec) -> Self {
+        Self {
+            opcode: spec.opcode,
+            flags: spec.flags,
+            body: &spec.body,
+            dialect: spec.dialect,
+            keyspace: spec.keyspace.as_ref(),
+        }
+    }
+
+    /// PREPARE once more; `body` is what [`prepare_body`] gave.
+    pub(super) const fn prepare(prepared: &'a PreparedRef, body: &'a [u8]) -> Self {
+        Self {
+            opcode: Opcode::Prepare,
+            flags: 0,
+            body,
+            dialect: Dialect::V4,
+            keyspace: prepared.keyspace.as_ref(),
+        }
+    }
+
+    /// The body for a connection that speaks `dialect`: as it is, nearly always.
+    pub(super) fn laid_out(&self, dialect: Dialect) -> Result<Cow<'a, [u8]>, AttemptFailure> {
+        if self.dialect.shares_request_layout(dialect) {
+            return Ok(Cow::Borrowed(self.body));
+        }
+        let keyspace = self.keyspace.map(|keyspace| &**keyspace);
+        Request::transcode(
+            self.opcode,
+            self.flags,
+            self.body,
+            self.dialect,
+            dialect,
+            keyspace,
+        )
+        .map(Cow::Owned)
+        .map_err(|error| AttemptFailure::Connection {
+            error: ConnectionError::Layout(error.to_string()),
+            written: false,
+        })
+    }
+}
+
+/// The body of a PREPARE in v4, from which others are made.
+pub(super) fn prepare_body(prepared: &PreparedRef) -> Vec<u8> {
+    let mut body = Vec::new();
+    // Fails only for texts over 2 GiB, which could not have been prepared in the first place.
+    let _ = Prepare {
+        text: &prepared.query,
+        keyspace: None,
+    }
+    .encode(Dialect::V4, &mut body);
+    body
+}

@@ -45,7 +45,8 @@ def test_each_node_is_killed_and_restarted_in_turn(face):
     with Cluster(NODES, SHARDS, seed=SEED) as server:
         with server.connect() as admin:
             create_table(admin, NODES)
-        with running(face, server, SEED, WORKERS, **options) as (load, session):
+        points = server.contact_points
+        with running(face, points, SEED, WORKERS, **options) as (load, session):
             sizes = []
             for _ in range(ROUNDS):
                 for node in server.nodes:
@@ -83,10 +84,8 @@ def test_a_node_is_killed_faster_than_it_is_reached():
     with Cluster(NODES, SHARDS, seed=SEED) as server:
         with server.connect() as admin:
             create_table(admin, NODES)
-        with running("sync", server, SEED, 8, consistency="QUORUM", timeout=TIMEOUT) as (
-            load,
-            session,
-        ):
+        options = {"consistency": "QUORUM", "timeout": TIMEOUT}
+        with running("sync", server.contact_points, SEED, 8, **options) as (load, session):
             ends_at = time.monotonic() + 2
             while time.monotonic() < ends_at:
                 for node in server.nodes:

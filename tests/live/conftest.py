@@ -1,6 +1,7 @@
-"""A real Cassandra node for all tests here, which are skipped where Java 17 or Maven is missing.
+"""Real Cassandra nodes for all tests here, which are skipped where Java 17 or Maven is missing.
 
-`SHARDLANE_LIVE=1` makes that a failure, `SHARDLANE_LIVE=0` leaves the tests out.
+`SHARDLANE_LIVE=1` makes that a failure, `SHARDLANE_LIVE=0` leaves the tests out. Tests of `client`
+run once for each variant that `SHARDLANE_LIVE_MATRIX` lists (see `support.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 import shardlane
-from live_cassandra import DownloadFailed, MissingTool, Node, find_java, libraries
+from cluster_help import eventually
+from live_cassandra import DownloadFailed, MissingTool, Node, Ring, find_java, libraries
 
-from .support import KEYSPACE, Client
+from .support import KEYSPACE, Client, variant_options, variants
 
 HERE = Path(__file__).parent
 LAST = HERE / "test_restart.py"
@@ -39,8 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path == LAST)
 
 
-@pytest.fixture(scope="session")
-def node() -> Iterator[Node]:
+def installed() -> None:
+    """Skip, or fail if so asked, where Cassandra cannot be had; where it can, it has to start."""
     wanted = os.environ.get("SHARDLANE_LIVE", "")
     if wanted == "0":
         pytest.skip("SHARDLANE_LIVE=0")
@@ -51,6 +53,11 @@ def node() -> Iterator[Node]:
         if wanted:
             pytest.fail(f"SHARDLANE_LIVE={wanted}, but {error}")
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    installed()
     node = Node()
     try:
         node.start(*FAILURES)
@@ -64,9 +71,35 @@ def node() -> Iterator[Node]:
         node.close()
 
 
-@pytest.fixture(scope="module", params=["sync", "aio"])
+@pytest.fixture(scope="module")
+def ring() -> Iterator[Ring]:
+    """Three nodes that know each other."""
+    installed()
+    with Ring(3) as ring:
+        for address in ring.addresses:
+            with shardlane.connect(address, port=ring.port) as session:
+                eventually(
+                    f"{address} knows the others",
+                    lambda session=session: (
+                        len(session.execute("SELECT peer FROM system.peers").page_rows) == 2
+                    ),
+                    seconds=60,
+                    every=0.1,
+                )
+        yield ring
+
+
+FACES_AND_VARIANTS = [
+    pytest.param((face, variant), id=f"{face}-{variant}")
+    for variant in variants()
+    for face in ("sync", "aio")
+]
+
+
+@pytest.fixture(scope="module", params=FACES_AND_VARIANTS)
 def client(node: Node, request: pytest.FixtureRequest) -> Iterator[Client]:
-    client = Client(request.param, node)
+    face, variant = request.param
+    client = Client(face, node, variant_options(variant))
     yield client
     client.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import os
 from types import ModuleType
 from typing import Any
 
@@ -13,14 +14,45 @@ from live_cassandra import Node
 
 KEYSPACE = "live"
 
+# What a variant of the tests is made of: options of `connect()`, by a word for them.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "lz4": {"compression": "lz4"},
+    "snappy": {"compression": "snappy"},
+    "v3": {"protocol_version": 3},
+    "v4": {"protocol_version": 4},
+    "v5": {"protocol_version": 5},
+}
+# The whole of them is for `SHARDLANE_LIVE_MATRIX=all`; otherwise it lists some: "plain,v3+snappy".
+MATRIX = ["plain", "v3", "v3+snappy", "v4", "v4+lz4", "v4+snappy", "v5", "v5+lz4"]
+DEFAULT_MATRIX = "plain,lz4"
+
+
+def variants() -> list[str]:
+    """The variants that the tests are to run in."""
+    wanted = os.environ.get("SHARDLANE_LIVE_MATRIX") or DEFAULT_MATRIX
+    names = MATRIX if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    for name in names:
+        if unknown := set(name.split("+")) - set(OPTIONS):
+            known = ", ".join(OPTIONS)
+            raise ValueError(f"SHARDLANE_LIVE_MATRIX: {unknown} is none of {known}")
+    return names
+
+
+def variant_options(name: str) -> dict[str, Any]:
+    """Options of `connect()` for a variant."""
+    return {key: value for part in name.split("+") for key, value in OPTIONS[part].items()}
+
+
 _numbers = itertools.count()
 
 
 class Client:
     """A face of shardlane, and what was opened with it."""
 
-    def __init__(self, face: str, node: Node) -> None:
+    def __init__(self, face: str, node: Node, options: dict[str, Any] | None = None) -> None:
         self.name = face
+        self.options = options or {}
         self.node = node
         self._face: ModuleType = getattr(shardlane, face)
         self._loop = asyncio.new_event_loop() if face == "aio" else None
@@ -34,13 +66,14 @@ class Client:
         return outcome
 
     def connect(self, keyspace: str | None = KEYSPACE, **options: Any) -> Any:
-        options = {"port": self.node.port, "keyspace": keyspace, **options}
+        options = {"port": self.node.port, "keyspace": keyspace, **self.options, **options}
         session = self.run(self._face.connect(self.node.address, **options))
         self._opened.append(session)
         return session
 
     def cluster(self, **options: Any) -> Any:
-        cluster = self._face.Cluster(self.node.address, port=self.node.port, **options)
+        options = {"port": self.node.port, **self.options, **options}
+        cluster = self._face.Cluster(self.node.address, **options)
         self._opened.append(cluster)
         return cluster
 

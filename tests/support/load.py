@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import threading
 import time
@@ -17,7 +18,6 @@ from typing import Any
 
 from cluster_help import INSERT, SELECT, eventually
 from shardlane import aio, exceptions, sync
-from shardlane.testing import Cluster
 
 # What a write or read is, and what came of it.
 Step = tuple[str, list[Any]]
@@ -32,6 +32,8 @@ EXPECTED = (
 )
 
 KEYS_PER_WORKER = 50
+WORKERS_MAX = 64
+_loads = itertools.count()
 
 
 class Load:
@@ -39,6 +41,7 @@ class Load:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._first_worker = next(_loads) * WORKERS_MAX
         self._ends = threading.Event()
         self.possible: dict[int, set[str | None]] = {}
         self.failures: list[exceptions.RequestError] = []
@@ -49,7 +52,8 @@ class Load:
     def steps(self, number: int) -> Generator[Step, Outcome, None]:
         """What one worker asks for; it is sent the result, or the error, of each."""
         chance = random.Random(self._seed * 1000 + number)
-        first = number * 1_000_000
+        # Loads on one table have keys of their own.
+        first = (self._first_worker + number) * 100_000
         keys = list(range(first, first + KEYS_PER_WORKER))
         fresh = keys[-1] + 1
         count = 0
@@ -124,7 +128,7 @@ class Load:
             lambda: self.progress >= target or self.unclassified,
             seconds,
         )
-        assert self.unclassified == []
+        assert self.unclassified == [], self.unclassified
 
     def end(self) -> None:
         self._ends.set()
@@ -132,7 +136,7 @@ class Load:
 
 @contextlib.contextmanager
 def running(
-    face: str, server: Cluster, seed: int, workers: int, **options: Any
+    face: str, contact_points: list[str], seed: int, workers: int, **options: Any
 ) -> Iterator[tuple[Load, Any]]:
     """A load over one session of that face, in threads or tasks of its own, and the session."""
     load = Load(seed)
@@ -141,7 +145,7 @@ def running(
     problems: list[BaseException] = []
 
     def with_threads() -> None:
-        with sync.connect(server.contact_points, keyspace="app", **options) as session:
+        with sync.connect(contact_points, keyspace="app", **options) as session:
             sessions.append(session)
             ready.set()
             threads = [
@@ -154,7 +158,7 @@ def running(
                 thread.join()
 
     async def with_tasks() -> None:
-        async with aio.connect(server.contact_points, keyspace="app", **options) as session:
+        async with aio.connect(contact_points, keyspace="app", **options) as session:
             sessions.append(session)
             ready.set()
             await asyncio.gather(*(load.run_task(session, number) for number in range(workers)))
@@ -174,14 +178,14 @@ def running(
     driver.start()
     try:
         assert ready.wait(20), "it does not connect"
-        assert problems == []
+        assert problems == [], problems
         yield load, sessions[0]
     finally:
         load.end()
         driver.join(30)
     assert not driver.is_alive(), "requests that never end"
-    assert problems == []
-    assert load.unclassified == []
+    assert problems == [], problems
+    assert load.unclassified == [], load.unclassified
 
 
 def check_values(session: Any, load: Load) -> None:

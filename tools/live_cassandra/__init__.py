@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from .artifacts import DownloadFailed, LiveError, MissingTool, find_java, find_maven, libraries
 from .node import CREDENTIALS, Node, StartFailed
+from .ring import Ring
 
 __all__ = [
     "CREDENTIALS",
@@ -19,6 +20,7 @@ __all__ = [
     "LiveError",
     "MissingTool",
     "Node",
+    "Ring",
     "StartFailed",
     "find_java",
     "find_maven",

@@ -11,8 +11,10 @@ import string
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from .artifacts import HERE, LiveError, find_java, libraries
 
@@ -41,10 +43,34 @@ class Node:
 
     Use it in ``with``, or ``start()`` and ``close()`` it. Stopped and started again it has the same
     address, port and data. It also dies when the process that made it does.
+
+    Args:
+        place: where it listens; None for a free place of its own.
+        seeds: addresses of nodes whose cluster it joins; None: it is alone.
+        tokens: what it owns of the ring; None for 16 that are drawn.
+        heap_megabytes_max: what its heap may grow to.
+        settings: lines of ``cassandra.yaml``, in addition to the template's.
     """
 
-    def __init__(self) -> None:
-        self.address, self.port, self._storage_port = _free_place()
+    def __init__(
+        self,
+        place: Place | None = None,
+        *,
+        seeds: Sequence[str] | None = None,
+        tokens: Sequence[int] | None = None,
+        heap_megabytes_max: int = 1024,
+        settings: str = "",
+    ) -> None:
+        self.place = place or free_place()
+        self.address, self.port, self._storage_port = self.place
+        self._seeds = list(seeds or [self.address])
+        self._heap_megabytes_max = heap_megabytes_max
+        self._settings = settings
+        if tokens is not None:
+            listed = ", ".join(map(str, tokens))
+            self._settings += f"\nnum_tokens: {len(tokens)}\ninitial_token: '{listed}'\n"
+        else:
+            self._settings += "\nnum_tokens: 16\n"
         self._home = Path(tempfile.mkdtemp(prefix="shardlane-live-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
@@ -77,7 +103,7 @@ class Node:
         java, jars = find_java(), libraries()
         self._configure(passwords)
         arguments = [
-            *[java, f"@{HERE / 'jvm.options'}"],
+            *[java, f"@{HERE / 'jvm.options'}", f"-Xmx{self._heap_megabytes_max}m"],
             f"-Dcassandra.config={(self._home / 'cassandra.yaml').as_uri()}",
             f"-Dlogback.configurationFile={HERE / 'logback.xml'}",
             *[f"-Dcassandra.storagedir={self._home}", f"-Dcassandra.logdir={self._home}"],
@@ -154,11 +180,12 @@ class Node:
             address=self.address,
             port=self.port,
             storage_port=self._storage_port,
+            seeds=",".join(f"{seed}:{self._storage_port}" for seed in self._seeds),
             data=self._home,
             authenticator="PasswordAuthenticator" if passwords else "AllowAllAuthenticator",
             authorizer="CassandraAuthorizer" if passwords else "AllowAllAuthorizer",
         )
-        (self._home / "cassandra.yaml").write_text(configuration)
+        (self._home / "cassandra.yaml").write_text(configuration + self._settings)
 
     def _wait_until_it_talks(self) -> None:
         assert self._process is not None
@@ -182,20 +209,45 @@ class Node:
         return len(header) == 9 and header[4] == SUPPORTED_OPCODE
 
 
-def _free_place() -> tuple[str, int, int]:
-    """Return a loopback address, and two ports that are free there.
+class Place(NamedTuple):
+    """Where a node listens."""
+
+    address: str
+    port: int
+    """For clients."""
+    storage_port: int
+    """For other nodes."""
+
+
+def free_place(count: int = 1) -> Place:
+    """Return a loopback address, and two ports that are free there and on the addresses after it.
 
     An address that nobody else uses keeps the node apart from embedded clusters, which begin at
     127.0.0.1; not every system has more than that one.
+
+    Args:
+        count: of addresses that will be used.
+
+    Raises:
+        StartFailed: there are not that many addresses, or no port is free.
     """
-    address = f"127.0.{random.randint(64, 191)}.{random.randint(1, 254)}"
-    for candidate in (address, "127.0.0.1"):
+    own = f"127.0.{random.randint(64, 191)}.{random.randint(1, 255 - count)}"
+    for address in (own, "127.0.0.1"):
         with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            # Both are held at the same time, so they differ.
+            # All are held at the same time, so they differ.
             ports = []
             for _ in range(2):
-                listener = held.enter_context(socket.socket())
-                listener.bind((candidate, 0))
-                ports.append(listener.getsockname()[1])
-            return candidate, ports[0], ports[1]
+                port = 0
+                for candidate in addresses_from(address, count):
+                    listener = held.enter_context(socket.socket())
+                    listener.bind((candidate, port))
+                    port = listener.getsockname()[1]
+                ports.append(port)
+            return Place(address, *ports)
     raise StartFailed("no port is free on loopback")
+
+
+def addresses_from(first: str, count: int) -> list[str]:
+    """Return ``count`` addresses, beginning with ``first``."""
+    network, _, last = first.rpartition(".")
+    return [f"{network}.{int(last) + number}" for number in range(count)]

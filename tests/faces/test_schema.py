@@ -17,8 +17,9 @@ EVERYTHING = (
     'CREATE TYPE {ks}."Address" (street text, "Zip" frozen<zip>, more frozen<map<int, zip>>)',
     (
         'CREATE TABLE {ks}.t (a int, "B" text, c timestamp, d int, s int STATIC,'
-        ' v frozen<"Address">, u zip, m map<text, frozen<zip>>, tup tuple<int, text>, vec vector<float, 3>,'
-        ' PRIMARY KEY ((a, "B"), c, d)) WITH CLUSTERING ORDER BY (c DESC, d ASC)'
+        ' v frozen<"Address">, u zip, m map<text, frozen<zip>>, tup tuple<int, text>,'
+        ' vec vector<float, 3>, PRIMARY KEY ((a, "B"), c, d))'
+        " WITH CLUSTERING ORDER BY (c DESC, d ASC)"
         " AND comment = 'it''s' AND default_time_to_live = 7 AND gc_grace_seconds = 10"
         " AND compaction = {{'class': 'LeveledCompactionStrategy'}}"
     ),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import exceptions, sync
-from ._core import UNSET, Prepared
+from ._core import EMPTY, UNSET, Prepared
 from ._shared.auth import Authenticator
 from ._shared.batches import Batch, BatchKind
 from ._shared.consistency import Consistency
@@ -44,7 +44,7 @@ from ._shared.topology import (
 from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 from .sync import Cluster, Result, Session, SessionBatch, connect
-from .types import Date, Duration, Time, Timestamp, UnsetType
+from .types import Date, Duration, EmptyType, Time, Timestamp, UnsetType
 
 if TYPE_CHECKING:
     from . import aio as aio
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "EMPTY",
     "UNSET",
     "Aggregate",
     "Authenticator",
@@ -64,6 +65,7 @@ __all__ = [
     "Consistency",
     "Date",
     "Duration",
+    "EmptyType",
     "Function",
     "Index",
     "Keyspace",

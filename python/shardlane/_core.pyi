@@ -12,17 +12,20 @@ from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar, final
 
 __all__ = [
+    "EMPTY",
     "UNSET",
     "Callout",
     "Callouts",
     "Cluster",
     "Duration",
+    "EmptyType",
     "Page",
     "Prepared",
     "Request",
     "Server",
     "Session",
     "UnsetType",
+    "UserTypes",
     "_RowDecoder",
     "_RowEncoder",
     "__version__",
@@ -40,6 +43,44 @@ class UnsetType:
 
 UNSET: Final[UnsetType]
 """Bind this to leave a column as it is; None writes null."""
+
+@final
+class EmptyType:
+    """The type of `EMPTY`."""
+
+EMPTY: Final[EmptyType]
+"""The value of no bytes that some CQL types have besides null, left over from Thrift."""
+
+@final
+class UserTypes:
+    """Classes and conversions for values, shared by all sessions of a cluster object."""
+
+    def __new__(cls, *, udts_as_dicts: bool = False, keeps_empty: bool = False) -> UserTypes: ...
+    def register_udt(
+        self,
+        keyspace: str,
+        name: str,
+        callable: Callable[..., Any],  # noqa: A002
+        accepts: Sequence[str] | None,
+        hashable: bool,
+    ) -> None:
+        """A class for a user-defined type, called with the fields in `accepts`, all if None."""
+    def register_codec(
+        self,
+        cql_type: str,
+        encode: Callable[[Any], Any] | None,
+        decode: Callable[[Any], Any] | None,
+    ) -> None:
+        """Conversions for a CQL type wherever it occurs; ValueError if it is not understood."""
+    def register_column_codec(
+        self,
+        keyspace: str,
+        table: str,
+        column: str,
+        encode: Callable[[Any], Any] | None,
+        decode: Callable[[Any], Any] | None,
+    ) -> None:
+        """Conversions for one column."""
 
 @final
 class Duration:
@@ -221,7 +262,10 @@ class Cluster:
         seed: int | None = None,
         callouts: Callouts | None = None,
         asks: Sequence[str] = ...,
+        user_types: UserTypes | None = None,
     ) -> Cluster: ...
+    def forget_compiled(self) -> None:
+        """Forgets prepared statements, as something was registered for values."""
     def ready(self) -> Request[None]:
         """Ends when requests can be sent; NoHostAvailable if no contact point can be reached."""
     def close(self, drain: float = 0.0) -> None:
@@ -395,8 +439,12 @@ class Server:
 # For the package's own tests: conversion of single values and rows, with the types given as CQL
 # text or as the bytes of their `[option]`.
 
-def _encode_value(cql_type: str | bytes, value: object) -> bytes | None: ...
-def _decode_value(cql_type: str | bytes, cell: bytes | None) -> Any: ...
+def _encode_value(
+    cql_type: str | bytes, value: object, user_types: UserTypes | None = None
+) -> bytes | None: ...
+def _decode_value(
+    cql_type: str | bytes, cell: bytes | None, user_types: UserTypes | None = None
+) -> Any: ...
 
 @final
 class _RowEncoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._core import UNSET, Duration, UnsetType
+from ._core import EMPTY, UNSET, Duration, EmptyType, UnsetType
 from ._shared.types import Date, Time, Timestamp
 
 for _public in (Date, Time, Timestamp):
@@ -10,4 +10,4 @@ for _public in (Date, Time, Timestamp):
     _public.__module__ = __name__
 del _public
 
-__all__ = ["UNSET", "Date", "Duration", "Time", "Timestamp", "UnsetType"]
+__all__ = ["EMPTY", "UNSET", "Date", "Duration", "EmptyType", "Time", "Timestamp", "UnsetType"]

@@ -6,18 +6,18 @@ import atexit
 import threading
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardlane.exceptions import ConfigurationError, RequestTimeout, ShardlaneError, UnknownKeyspace
 
-from . import topology
+from . import topology, user_types
 from .errors import address, closed
 from .options import ClusterOptions, SessionOptions, seconds
 from .schema.read import SchemaReader
 from .steps import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import Unpack
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .options import ClusterKeywords
     from .schema.model import Schema
     from .steps import Steps
+
+T = TypeVar("T")
 
 
 class BaseCluster:
@@ -46,6 +48,7 @@ class BaseCluster:
         self._closed = False
         self._lock = threading.Lock()
         self._schema = SchemaReader(remembers=self._options.schema_events)
+        self._types = user_types.registry(self._options)
         # What the user holds: for messages.
         self._held_as = "cluster"
 
@@ -96,6 +99,60 @@ class BaseCluster:
         """
         return topology.connections([] if self._client is None else self._client.pools())
 
+    def register_udt(self, keyspace: str, name: str, cls: Callable[..., T]) -> None:
+        """Have values of a user-defined type come as instances of a class.
+
+        The class is called with the fields by name. It need not know all of them: those that it
+        has no parameter for are left out, so that it outlives ``ALTER TYPE ... ADD``. Instances can
+        be bound as they are; their attributes are the fields.
+
+        Statements that were prepared by hand before keep what they had.
+
+        Args:
+            keyspace: of the type.
+            name: of the type, as in ``system_schema.types``.
+            cls: a dataclass, a NamedTuple, ``dict``, or any other callable.
+
+        Raises:
+            ConfigurationError: ``cls`` cannot be called, or a name is not a text.
+        """
+        user_types.register_udt(self._types, keyspace, name, cls)
+        self._forget_compiled()
+
+    def register_codec(
+        self,
+        cql_type: str | None = None,
+        *,
+        encode: Callable[[Any], Any] | None = None,
+        decode: Callable[[Any], Any] | None = None,
+        column: str | tuple[str, str, str] | None = None,
+    ) -> None:
+        """Convert values of a CQL type, or of one column, by functions of your own.
+
+        ``encode`` is given what is bound and returns what the type takes anyway; ``decode`` is
+        given what the type would come as and returns what you want. Neither is asked about null.
+        A type is converted wherever it occurs, inside collections and user-defined types, too. The
+        codec of a column goes before that of its type; it applies to the whole value.
+
+        Statements that were prepared by hand before keep what they had.
+
+        Args:
+            cql_type: as CQL: ``"int"``, ``"frozen<list<text>>"``, ``"'com.example.Point'"`` (a
+                custom class, whose values are bytes).
+            encode: from your value to a plain one; None leaves values as they are.
+            decode: from a plain value to yours; None leaves values as they are.
+            column: instead of a type: ``"keyspace.table.column"``, or a tuple of these.
+
+        Raises:
+            ConfigurationError: it is not clear what is to be converted, or how.
+        """
+        user_types.register_codec(self._types, cql_type, encode, decode, column)
+        self._forget_compiled()
+
+    def _forget_compiled(self) -> None:
+        if self._client is not None:
+            self._client.forget_compiled()
+
     def _start(self) -> _core.Cluster:
         """Begin to connect, unless it was done before.
 
@@ -106,7 +163,7 @@ class BaseCluster:
             if self._closed:
                 raise closed()
             if self._client is None:
-                self._client = self._options.start()
+                self._client = self._options.start(self._types)
                 _open.add(self)
             return self._client
 

@@ -51,6 +51,8 @@ class ClusterKeywords(TypedDict, total=False):
     in_flight_per_connection_max: int | None
     application_name: str | None
     statement_cache_size: int
+    udt_factory: str
+    empty_values: str
 
 
 class SessionKeywords(TypedDict, total=False):
@@ -115,6 +117,8 @@ class ClusterOptions:
     in_flight_per_connection_max: int | None = None
     application_name: str | None = None
     statement_cache_size: int = 1000
+    udt_factory: str = "named"
+    empty_values: str = "none"
 
     @classmethod
     def make(
@@ -148,6 +152,8 @@ class ClusterOptions:
                 # Never the value itself: it may be the password.
                 raise ConfigurationError(f"{name} is a {type(value).__name__}", hint="give a str")
         one_of("compression", self.compression, (None, "lz4", "snappy"))
+        one_of("udt_factory", self.udt_factory, ("named", "dict"))
+        one_of("empty_values", self.empty_values, ("none", "keep"))
         one_of("schema_events", self.schema_events, (True, False))
         if self.protocol_version is not None:
             self._check_protocol(self.protocol_version)
@@ -204,9 +210,15 @@ class ClusterOptions:
                 f"source_ports={ports!r} is empty", hint="give the lowest port first"
             )
 
-    def start(self) -> _core.Cluster:
-        """Begin to connect."""
+    def start(self, types: _core.UserTypes) -> _core.Cluster:
+        """Begin to connect.
+
+        Args:
+            types: what is registered for values.
+        """
         options = {option.name: getattr(self, option.name) for option in fields(self)}
+        # These two are in `types`.
+        del options["udt_factory"], options["empty_values"]
         handlers: dict[str, Handler] = {}
         if (auth := options.pop("auth")) is not None:
             handlers["login"] = LoginHandler(auth)
@@ -214,7 +226,7 @@ class ClusterOptions:
         if helpers is not None:
             options.update(callouts=helpers.core, asks=helpers.lanes)
         try:
-            core = _core.Cluster(options.pop("contact_points"), **options)
+            core = _core.Cluster(options.pop("contact_points"), user_types=types, **options)
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigurationError(str(error)) from error
         if helpers is not None:

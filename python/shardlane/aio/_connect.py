@@ -90,6 +90,8 @@ def connect(
     in_flight_per_connection_max: int | None = None,
     application_name: str | None = None,
     statement_cache_size: int = 1000,
+    udt_factory: str = "named",
+    empty_values: str = "none",
 ) -> Connecting[Any]:
     """Connect to a cluster: ``await`` it for a session, or use it in ``async with``.
 
@@ -142,6 +144,10 @@ def connect(
         application_name: for the server, which lists its clients.
         statement_cache_size: prepared statements to keep for each keyspace, least recently used
             first out.
+        udt_factory: what user-defined types without a registered class come as: ``"named"`` (named
+            tuples) or ``"dict"``.
+        empty_values: what values of no bytes come as where a type has no such value of its own:
+            ``"none"`` (as null does) or ``"keep"`` (as ``EMPTY``).
 
     Raises:
         ConfigurationError: an option makes no sense; raised at once, without awaiting.
@@ -183,5 +189,7 @@ def connect(
         in_flight_per_connection_max=in_flight_per_connection_max,
         application_name=application_name,
         statement_cache_size=statement_cache_size,
+        udt_factory=udt_factory,
+        empty_values=empty_values,
     )
     return Connecting(cluster, keyspace, options, owned=True)

@@ -92,6 +92,8 @@ def connect(
     in_flight_per_connection_max: int | None = None,
     application_name: str | None = None,
     statement_cache_size: int = 1000,
+    udt_factory: str = "named",
+    empty_values: str = "none",
 ) -> Session[Any]:
     """Connect to a cluster and return a session, which closes the connections when it is closed.
 
@@ -142,6 +144,10 @@ def connect(
         application_name: for the server, which lists its clients.
         statement_cache_size: prepared statements to keep for each keyspace, least recently used
             first out.
+        udt_factory: what user-defined types without a registered class come as: ``"named"`` (named
+            tuples) or ``"dict"``.
+        empty_values: what values of no bytes come as where a type has no such value of its own:
+            ``"none"`` (as null does) or ``"keep"`` (as ``EMPTY``).
 
     Raises:
         ConfigurationError: an option makes no sense; nothing was sent.
@@ -183,6 +189,8 @@ def connect(
         in_flight_per_connection_max=in_flight_per_connection_max,
         application_name=application_name,
         statement_cache_size=statement_cache_size,
+        udt_factory=udt_factory,
+        empty_values=empty_values,
     )
     try:
         return cluster._connect(keyspace, options, owned=True)

@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyBytes, PyMapping, PyString};
 use shardlane_wire::{Consistency, SerialConsistency};
 
 use crate::values::errors::bad_value;
-use crate::values::unset::is_unset;
+use crate::values::sentinel::is_unset;
 
 /// An option: given, or left to the default.
 #[derive(Debug, Clone, Copy)]

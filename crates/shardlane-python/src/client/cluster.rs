@@ -30,6 +30,8 @@ use super::request::{Finish, Operation, Request};
 use super::security;
 use super::session::{Defaults, Session};
 use crate::rows::RowFactory;
+use crate::values::registry::Registry;
+use crate::values::user_types::{Compiling, UserTypes};
 
 /// Compiled row decoders of statements that were not prepared, kept by their metadata.
 const SHAPES_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -46,6 +48,7 @@ pub(crate) struct Core {
     statements: Mutex<HashMap<Option<Arc<str>>, StatementCache>>,
     shapes: Mutex<LruCache<Box<[u8]>, Arc<Shape>>>,
     batchers: Mutex<Vec<Py<Batcher>>>,
+    registry: Py<Registry>,
 }
 
 impl fmt::Debug for Core {
@@ -85,6 +88,11 @@ impl Core {
             .clone()
     }
 
+    /// What the user has registered.
+    pub(super) fn user_types(&self) -> Arc<UserTypes> {
+        self.registry.get().types()
+    }
+
     /// The compiled shape for metadata, if need be compiled now.
     pub(super) fn shape_of(
         &self,
@@ -97,7 +105,8 @@ impl Core {
         {
             return Ok(shape.clone());
         }
-        let shape = Shape::compile(py, metadata)?;
+        let types = &self.user_types();
+        let shape = Shape::compile(Compiling { py, types }, metadata)?;
         let evicted = lock(&self.shapes).push(raw.into(), shape.clone());
         drop(evicted);
         Ok(shape)
@@ -164,7 +173,7 @@ impl Cluster {
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
         reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
-        callouts=None, asks=Vec::new()
+        callouts=None, asks=Vec::new(), user_types=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -194,6 +203,7 @@ impl Cluster {
         seed: Option<u64>,
         callouts: Option<PyRef<'_, Callouts>>,
         asks: Vec<String>,
+        user_types: Option<Py<Registry>>,
     ) -> PyResult<Self> {
         let bad = |message: &str| PyValueError::new_err(message.to_owned());
         if contact_points.is_empty() {
@@ -290,6 +300,10 @@ impl Cluster {
             statements: Mutex::default(),
             shapes: Mutex::new(LruCache::new(SHAPES_MAX)),
             batchers: Mutex::default(),
+            registry: match user_types {
+                Some(registry) => registry,
+                None => Py::new(py, Registry::default())?,
+            },
         };
         Ok(Self {
             core: Arc::new(core),
@@ -299,6 +313,18 @@ impl Cluster {
     /// Ends when requests can be sent.
     fn ready(&self, py: Python<'_>) -> PyResult<Py<Request>> {
         Request::begin(py, &self.core, Operation::WhenReady, Finish::Ready)
+    }
+
+    /// Forgets prepared statements and what was compiled of results: something was registered.
+    fn forget_compiled(&self) {
+        let caches: Vec<StatementCache> = lock(&self.core.statements).values().cloned().collect();
+        for cache in caches {
+            let fresh = LruCache::new(self.core.statements_max);
+            // Dropped when the lock is released: that runs Python code.
+            let _old = std::mem::replace(&mut *lock(&cache), fresh);
+        }
+        let fresh = LruCache::new(SHAPES_MAX);
+        let _old = std::mem::replace(&mut *lock(&self.core.shapes), fresh);
     }
 
     /// Ends when all nodes that are up report one schema version; RequestTimeout if that takes too long.

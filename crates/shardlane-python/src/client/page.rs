@@ -18,6 +18,7 @@ use super::errors;
 use super::prepared::Prepared;
 use crate::decode::RowDecoder;
 use crate::rows::RowFactory;
+use crate::values::user_types::Compiling;
 
 /// The first result column of a lightweight transaction.
 const APPLIED: &str = "[applied]";
@@ -52,15 +53,15 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn compile(py: Python<'_>, metadata: &RowsMetadata<'_>) -> PyResult<Arc<Self>> {
+    pub(super) fn compile(cx: Compiling<'_>, metadata: &RowsMetadata<'_>) -> PyResult<Arc<Self>> {
         let specs = metadata
             .parse_columns()
-            .map_err(|e| errors::plain(py, "protocol", &e.to_string()))?;
+            .map_err(|e| errors::plain(cx.py, "protocol", &e.to_string()))?;
         let is_lwt = specs
             .first()
             .is_some_and(|c| *c.name == *APPLIED && c.cql_type == CqlType::Boolean);
         Ok(Arc::new(Self {
-            decoder: RowDecoder::compile(py, specs.iter().map(|c| (&*c.name, &c.cql_type)))?,
+            decoder: RowDecoder::compile(cx, &specs)?,
             columns: specs
                 .iter()
                 .map(|c| (c.name.to_string(), c.cql_type.to_string()))

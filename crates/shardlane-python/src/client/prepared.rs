@@ -13,6 +13,7 @@ use super::errors;
 use super::page::{Shape, header};
 use crate::encode::{EncodedRow, Extent, RowEncoder};
 use crate::values::errors::bad_value;
+use crate::values::user_types::{Compiling, UserTypes};
 
 /// ScyllaDB's mark of a lightweight transaction in the flags of bind metadata; the mask it offers in SUPPORTED.
 const LWT_MARK: u32 = 1 << 31;
@@ -22,6 +23,8 @@ pub(super) struct Preparing {
     pub(super) cql: Box<str>,
     pub(super) keyspace: Option<Arc<str>>,
     pub(super) cache: StatementCache,
+    /// What was registered when it was asked for: it stays with the statement.
+    pub(super) types: Arc<UserTypes>,
 }
 
 /// A prepared statement.
@@ -35,6 +38,7 @@ pub(crate) struct Prepared {
     variables: Vec<(String, String)>,
     columns: Vec<(String, String)>,
     key_indexes: Vec<u16>,
+    types: Arc<UserTypes>,
     result: Mutex<Arc<ResultMetadata>>,
 }
 
@@ -80,10 +84,12 @@ impl Prepared {
                 .map(|c| (c.name.to_string(), c.cql_type.to_string()))
                 .collect()
         };
+        let types = &preparing.types;
+        let cx = Compiling { py, types };
         let shape = if columns.is_empty() {
             None
         } else {
-            Some(Shape::compile(py, &prepared.result_metadata)?)
+            Some(Shape::compile(cx, &prepared.result_metadata)?)
         };
         let statement = Py::new(
             py,
@@ -95,11 +101,8 @@ impl Prepared {
                 }),
                 table_keyspace: table.map(|t| t.keyspace.clone()),
                 is_lwt: prepared.bind_flags & LWT_MARK != 0,
-                encoder: RowEncoder::compile(
-                    py,
-                    variables.iter().map(|v| (&*v.name, &v.cql_type)),
-                    &prepared.pk_indexes,
-                ),
+                encoder: RowEncoder::compile(cx, &variables, &prepared.pk_indexes),
+                types: preparing.types.clone(),
                 table: table.map(|t| t.table.clone()),
                 variables: named(&variables),
                 columns: named(&columns),
@@ -156,7 +159,10 @@ impl Prepared {
         };
         let shape = match same {
             Some(shape) => shape.clone(),
-            None => Shape::compile(py, metadata)?,
+            None => {
+                let types = &self.types;
+                Shape::compile(Compiling { py, types }, metadata)?
+            }
         };
         // A result without columns says nothing of those with.
         if metadata.column_count > 0 {

@@ -146,6 +146,7 @@ impl Session {
             cql: cql.into(),
             keyspace,
             cache,
+            types: self.core.user_types(),
         });
         Request::begin(py, &self.core, Operation::Submit(spec), finish)
     }

@@ -9,6 +9,7 @@ use super::{Decoder, Place, expect_end, read_bytes, read_int};
 use crate::rows::build::{ListBuilder, TupleBuilder};
 use crate::values::errors::{DecodeError, DecodeResult};
 use crate::values::path::Step;
+use crate::values::user_types::Compiling;
 
 /// Takes the count of a collection off the front. Every element has at least a length of four
 /// bytes, and a pair two of them; a count that the bytes cannot hold must not size a container.
@@ -43,9 +44,9 @@ pub(crate) struct ListDecoder {
 }
 
 impl ListDecoder {
-    pub(super) fn compile(py: Python<'_>, element: &CqlType, place: Place) -> Self {
+    pub(super) fn compile(cx: Compiling<'_>, element: &CqlType, place: Place) -> Self {
         Self {
-            element: Box::new(Decoder::compile_at(py, element, place)),
+            element: Box::new(Decoder::compile_at(cx, element, place)),
             place,
         }
     }
@@ -96,9 +97,9 @@ pub(crate) struct SetDecoder {
 }
 
 impl SetDecoder {
-    pub(super) fn compile(py: Python<'_>, element: &CqlType, place: Place) -> Self {
+    pub(super) fn compile(cx: Compiling<'_>, element: &CqlType, place: Place) -> Self {
         Self {
-            element: Box::new(Decoder::compile_at(py, element, Place::Hashed)),
+            element: Box::new(Decoder::compile_at(cx, element, Place::Hashed)),
             place,
         }
     }
@@ -144,9 +145,9 @@ pub(crate) struct MapDecoder {
 }
 
 impl MapDecoder {
-    pub(super) fn compile(py: Python<'_>, pair: &(CqlType, CqlType), place: Place) -> Self {
-        let keys = Decoder::compile_at(py, &pair.0, Place::Hashed);
-        let items = Decoder::compile_at(py, &pair.1, place);
+    pub(super) fn compile(cx: Compiling<'_>, pair: &(CqlType, CqlType), place: Place) -> Self {
+        let keys = Decoder::compile_at(cx, &pair.0, Place::Hashed);
+        let items = Decoder::compile_at(cx, &pair.1, place);
         Self {
             pair: Box::new((keys, items)),
             place,

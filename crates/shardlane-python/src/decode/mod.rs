@@ -17,12 +17,12 @@
 //! | uuid, timeuuid | `uuid.UUID` |
 //! | inet | `ipaddress.IPv4Address` or `IPv6Address` |
 //! | list, set, map, tuple | `list`, `set`, `dict`, `tuple` |
-//! | UDT | a named tuple class of the type's fields |
+//! | UDT | a named tuple class of the type's fields, a dict, or what the user has registered |
 //! | vector | `list` |
 //! | unknown custom class | `bytes` |
 //!
 //! Null is `None`, and so is the empty value (zero bytes) of a type that has no empty value of its
-//! own. In a set or as a map's key, a list or vector becomes a `tuple`, a set a `frozenset` and a
+//! own, unless the user wants to see it as `EMPTY`. In a set or as a map's key, a list or vector becomes a `tuple`, a set a `frozenset` and a
 //! map a `tuple` of pairs, all the way down, because only hashable objects may stand there.
 
 mod collection;
@@ -36,10 +36,12 @@ mod vector;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use shardlane_wire::CqlType;
+use shardlane_wire::{ColumnSpec, CqlType};
 
 pub(crate) use self::row::RowDecoder;
 use crate::values::errors::{DecodeError, DecodeResult};
+use crate::values::sentinel::empty;
+use crate::values::user_types::{Codec, Compiling};
 
 /// How to decode one CQL type.
 pub(crate) enum Decoder {
@@ -69,6 +71,10 @@ pub(crate) enum Decoder {
     Tuple(structured::TupleDecoder),
     Udt(structured::UdtDecoder),
     Vector(vector::VectorDecoder),
+    /// As the inner one, but no bytes at all are `EMPTY`.
+    KeepsEmpty(Box<Self>),
+    /// What a function of the user's makes of the inner one's value.
+    Converted(Box<(Py<PyAny>, Self)>),
 }
 
 /// What the place of a value asks of it.
@@ -82,11 +88,63 @@ pub(crate) enum Place {
 
 impl Decoder {
     /// Compiles the decoder of a type.
-    pub(crate) fn compile(py: Python<'_>, cql_type: &CqlType) -> Self {
-        Self::compile_at(py, cql_type, Place::Anywhere)
+    pub(crate) fn compile(cx: Compiling<'_>, cql_type: &CqlType) -> Self {
+        Self::compile_at(cx, cql_type, Place::Anywhere)
     }
 
-    fn compile_at(py: Python<'_>, cql_type: &CqlType, place: Place) -> Self {
+    fn compile_at(cx: Compiling<'_>, cql_type: &CqlType, place: Place) -> Self {
+        let plain = Self::compile_plain(cx, cql_type, place);
+        match cx.types.codec(cql_type) {
+            Some(codec) => plain.converted(cx.py, codec),
+            None => plain,
+        }
+    }
+
+    /// Compiles the decoder of a result column.
+    fn compile_column(cx: Compiling<'_>, spec: &ColumnSpec) -> Self {
+        match cx.types.column(spec) {
+            Some(codec) => {
+                let plain = Self::compile_plain(cx, &spec.cql_type, Place::Anywhere);
+                plain.converted(cx.py, codec)
+            }
+            None => Self::compile(cx, &spec.cql_type),
+        }
+    }
+
+    fn converted(self, py: Python<'_>, codec: &Codec) -> Self {
+        match &codec.decode {
+            Some(function) => Self::Converted(Box::new((function.clone_ref(py), self))),
+            None => self,
+        }
+    }
+
+    fn compile_plain(cx: Compiling<'_>, cql_type: &CqlType, place: Place) -> Self {
+        let plain = Self::compile_usual(cx, cql_type, place);
+        if cx.types.keeps_empty && plain.has_empty() {
+            Self::KeepsEmpty(Box::new(plain))
+        } else {
+            plain
+        }
+    }
+
+    /// Whether no bytes at all are a value of the type that is neither null nor one of its ordinary values.
+    fn has_empty(&self) -> bool {
+        matches!(
+            self,
+            Self::BigInt
+                | Self::Boolean
+                | Self::Decimal
+                | Self::Double
+                | Self::Float
+                | Self::Inet
+                | Self::Int
+                | Self::Timestamp
+                | Self::Uuid
+                | Self::VarInt
+        )
+    }
+
+    fn compile_usual(cx: Compiling<'_>, cql_type: &CqlType, place: Place) -> Self {
         match cql_type {
             CqlType::Ascii | CqlType::Text => Self::Text,
             CqlType::Blob => Self::Blob,
@@ -106,16 +164,16 @@ impl Decoder {
             CqlType::Time => Self::Time,
             CqlType::Duration => Self::Duration,
             CqlType::List(element) => {
-                Self::List(collection::ListDecoder::compile(py, element, place))
+                Self::List(collection::ListDecoder::compile(cx, element, place))
             }
-            CqlType::Set(element) => Self::Set(collection::SetDecoder::compile(py, element, place)),
-            CqlType::Map(pair) => Self::Map(collection::MapDecoder::compile(py, pair, place)),
+            CqlType::Set(element) => Self::Set(collection::SetDecoder::compile(cx, element, place)),
+            CqlType::Map(pair) => Self::Map(collection::MapDecoder::compile(cx, pair, place)),
             CqlType::Tuple(elements) => {
-                Self::Tuple(structured::TupleDecoder::compile(py, elements, place))
+                Self::Tuple(structured::TupleDecoder::compile(cx, elements, place))
             }
-            CqlType::Udt(udt) => Self::Udt(structured::UdtDecoder::compile(py, udt, place)),
+            CqlType::Udt(udt) => Self::Udt(structured::UdtDecoder::compile(cx, udt, place)),
             CqlType::Vector(element, dimensions) => Self::Vector(vector::VectorDecoder::compile(
-                py,
+                cx,
                 element,
                 *dimensions,
                 place,
@@ -138,6 +196,10 @@ impl Decoder {
             // Zero bytes are the first field of nothing, but a tuple all the same.
             Self::Tuple(tuple) => return tuple.decode(py, bytes),
             Self::Udt(udt) => return udt.decode(py, bytes),
+            Self::Converted(converted) => return decode_converted(py, converted, bytes),
+            Self::KeepsEmpty(_) if bytes.is_empty() => {
+                return Ok(empty(py)?.bind(py).clone().into_any());
+            }
             _ if bytes.is_empty() => return Ok(py.None().into_bound(py)),
             _ => {}
         }
@@ -161,7 +223,8 @@ impl Decoder {
             Self::Set(set) => set.decode(py, bytes),
             Self::Map(map) => map.decode(py, bytes),
             Self::Vector(vector) => vector.decode(py, bytes),
-            Self::Text | Self::Blob | Self::Tuple(_) | Self::Udt(_) => {
+            Self::KeepsEmpty(inner) => inner.decode(py, bytes),
+            Self::Text | Self::Blob | Self::Tuple(_) | Self::Udt(_) | Self::Converted(_) => {
                 unreachable!("handled in the first match")
             }
         }
@@ -191,8 +254,22 @@ impl Decoder {
                 | Self::Tuple(_)
                 | Self::Udt(_)
                 | Self::Vector(_)
+                | Self::Converted(_)
         )
     }
+}
+
+/// The empty value that counts as null is not shown to the function, nor is null.
+fn decode_converted<'py>(
+    py: Python<'py>,
+    (convert, inner): &(Py<PyAny>, Decoder),
+    bytes: &[u8],
+) -> DecodeResult<Bound<'py, PyAny>> {
+    let value = inner.decode(py, bytes)?;
+    if value.is_none() {
+        return Ok(value);
+    }
+    Ok(convert.bind(py).call1((value,))?)
 }
 
 /// Takes `[int]` off the front.

@@ -1,16 +1,17 @@
 //! Rows: what result metadata says about the columns, compiled.
 
 use pyo3::exceptions::PyValueError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
-use shardlane_wire::CqlType;
+use shardlane_wire::ColumnSpec;
 
 use super::{Decoder, read_bytes};
 use crate::rows::build::{ListBuilder, TupleBuilder};
+use crate::rows::call::call_with_keywords;
 use crate::rows::{RowFactory, named};
 use crate::values::errors::{bad_value, decode_error};
+use crate::values::user_types::Compiling;
 
 /// The name of row classes.
 const ROW_CLASS_NAME: &str = "Row";
@@ -53,17 +54,15 @@ impl Column {
 }
 
 impl RowDecoder {
-    /// Compiles the columns of a result, given their names and types in order.
-    pub(crate) fn compile<'a>(
-        py: Python<'_>,
-        columns: impl IntoIterator<Item = (&'a str, &'a CqlType)>,
-    ) -> PyResult<Self> {
+    /// Compiles the columns of a result, in order.
+    pub(crate) fn compile(cx: Compiling<'_>, columns: &[ColumnSpec]) -> PyResult<Self> {
+        let py = cx.py;
         let columns: Box<[_]> = columns
-            .into_iter()
-            .map(|(name, cql_type)| Column {
-                name: name.into(),
-                type_name: cql_type.to_string().into(),
-                decoder: Decoder::compile(py, cql_type),
+            .iter()
+            .map(|spec| Column {
+                name: spec.name.clone(),
+                type_name: spec.cql_type.to_string().into(),
+                decoder: Decoder::compile_column(cx, spec),
             })
             .collect();
         let names = columns
@@ -251,22 +250,5 @@ impl RowDecoder {
         } else {
             row.finish()
         })
-    }
-}
-
-/// Calls with keyword arguments only, without a dict to carry them.
-fn call_with_keywords<'py>(
-    callable: &Bound<'py, PyAny>,
-    arguments: &[Bound<'py, PyAny>],
-    names: &Bound<'py, PyTuple>,
-) -> PyResult<Bound<'py, PyAny>> {
-    assert_eq!(arguments.len(), names.len());
-    let pointers: Vec<_> = arguments.iter().map(Bound::as_ptr).collect();
-    // SAFETY: `pointers` are as many live objects as `names`, a tuple of distinct str, and none
-    // is positional; both outlive the call. The result is owned, or null with an exception set.
-    unsafe {
-        let result =
-            ffi::PyObject_Vectorcall(callable.as_ptr(), pointers.as_ptr(), 0, names.as_ptr());
-        Bound::from_owned_ptr_or_err(callable.py(), result)
     }
 }

@@ -9,6 +9,7 @@ use super::{Decoder, Place, ends_inside, expect_end, too_long};
 use crate::encode::fixed_size;
 use crate::values::errors::{DecodeError, DecodeResult};
 use crate::values::path::Step;
+use crate::values::user_types::Compiling;
 use crate::values::vint;
 
 /// Decodes a vector into a list, or a tuple where it is hashed.
@@ -22,13 +23,13 @@ pub(crate) struct VectorDecoder {
 
 impl VectorDecoder {
     pub(super) fn compile(
-        py: Python<'_>,
+        cx: Compiling<'_>,
         element: &CqlType,
         dimensions: u16,
         place: Place,
     ) -> Self {
         Self {
-            element: Box::new(Decoder::compile_at(py, element, place)),
+            element: Box::new(Decoder::compile_at(cx, element, place)),
             dimensions: usize::from(dimensions),
             element_bytes: fixed_size(element),
             place,

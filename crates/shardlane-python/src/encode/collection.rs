@@ -16,6 +16,7 @@ use super::Encoder;
 use super::order::{Order, Sorter};
 use crate::values::errors::{EncodeError, EncodeResult};
 use crate::values::path::Step;
+use crate::values::user_types::Compiling;
 
 /// How many characters of a map key an error shows.
 const SHOWN_KEY_MAX: usize = 40;
@@ -30,18 +31,18 @@ pub(crate) struct ElementsEncoder {
 }
 
 impl ElementsEncoder {
-    pub(super) fn list(py: Python<'_>, whole: &CqlType, element: &CqlType) -> Self {
+    pub(super) fn list(cx: Compiling<'_>, whole: &CqlType, element: &CqlType) -> Self {
         Self {
             name: whole.to_string().into(),
-            element: Box::new(Encoder::compile(py, element)),
+            element: Box::new(Encoder::compile(cx, element)),
             order: None,
         }
     }
 
-    pub(super) fn set(py: Python<'_>, whole: &CqlType, element: &CqlType) -> Self {
+    pub(super) fn set(cx: Compiling<'_>, whole: &CqlType, element: &CqlType) -> Self {
         Self {
             order: Order::of(element),
-            ..Self::list(py, whole, element)
+            ..Self::list(cx, whole, element)
         }
     }
 
@@ -136,10 +137,10 @@ pub(crate) struct MapEncoder {
 }
 
 impl MapEncoder {
-    pub(super) fn compile(py: Python<'_>, whole: &CqlType, pair: &(CqlType, CqlType)) -> Self {
+    pub(super) fn compile(cx: Compiling<'_>, whole: &CqlType, pair: &(CqlType, CqlType)) -> Self {
         Self {
             name: whole.to_string().into(),
-            pair: Box::new((Encoder::compile(py, &pair.0), Encoder::compile(py, &pair.1))),
+            pair: Box::new((Encoder::compile(cx, &pair.0), Encoder::compile(cx, &pair.1))),
             order: Order::of(&pair.0),
         }
     }

@@ -9,6 +9,7 @@
 //! a bool in a number, a float in an integer or decimal, a null inside a collection.
 
 mod collection;
+mod converted;
 mod decimal;
 mod network;
 mod number;
@@ -19,14 +20,17 @@ mod temporal;
 mod text;
 mod vector;
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use shardlane_wire::CqlType;
+use shardlane_wire::{ColumnSpec, CqlType};
 
 pub(crate) use self::decimal::exact_context;
 pub(crate) use self::row::{EncodedRow, Extent, RowEncoder};
 pub(crate) use self::vector::fixed_size;
+use crate::values::classes;
 use crate::values::errors::{EncodeError, EncodeResult};
-use crate::values::unset::is_unset;
+use crate::values::sentinel::{is_empty, is_unset};
+use crate::values::user_types::{Codec, Compiling};
 
 /// Length of a null value: v4 specification, section 3, `[value]`.
 const NULL: i32 = -1;
@@ -64,11 +68,39 @@ pub(crate) enum Encoder {
     Vector(vector::VectorEncoder),
     /// A custom class that is not known here: bytes as they are.
     Opaque(Box<str>),
+    /// A type for which the user has registered a conversion.
+    Converted(Box<converted::ConvertedEncoder>),
 }
 
 impl Encoder {
     /// Compiles the encoder of a type.
-    pub(crate) fn compile(py: Python<'_>, cql_type: &CqlType) -> Self {
+    pub(crate) fn compile(cx: Compiling<'_>, cql_type: &CqlType) -> Self {
+        let plain = Self::compile_plain(cx, cql_type);
+        match cx.types.codec(cql_type) {
+            Some(codec) => plain.converted(cx.py, codec),
+            None => plain,
+        }
+    }
+
+    /// Compiles the encoder of a bound variable.
+    fn compile_variable(cx: Compiling<'_>, spec: &ColumnSpec) -> Self {
+        match cx.types.column(spec) {
+            Some(codec) => Self::compile_plain(cx, &spec.cql_type).converted(cx.py, codec),
+            None => Self::compile(cx, &spec.cql_type),
+        }
+    }
+
+    fn converted(self, py: Python<'_>, codec: &Codec) -> Self {
+        match &codec.encode {
+            Some(function) => {
+                let converted = converted::ConvertedEncoder::new(function.clone_ref(py), self);
+                Self::Converted(Box::new(converted))
+            }
+            None => self,
+        }
+    }
+
+    fn compile_plain(cx: Compiling<'_>, cql_type: &CqlType) -> Self {
         match cql_type {
             CqlType::Ascii => Self::Ascii,
             CqlType::BigInt => Self::BigInt,
@@ -91,18 +123,18 @@ impl Encoder {
             CqlType::TinyInt => Self::TinyInt,
             CqlType::Duration => Self::Duration,
             CqlType::List(element) => {
-                Self::List(collection::ElementsEncoder::list(py, cql_type, element))
+                Self::List(collection::ElementsEncoder::list(cx, cql_type, element))
             }
             CqlType::Set(element) => {
-                Self::Set(collection::ElementsEncoder::set(py, cql_type, element))
+                Self::Set(collection::ElementsEncoder::set(cx, cql_type, element))
             }
-            CqlType::Map(pair) => Self::Map(collection::MapEncoder::compile(py, cql_type, pair)),
+            CqlType::Map(pair) => Self::Map(collection::MapEncoder::compile(cx, cql_type, pair)),
             CqlType::Tuple(elements) => {
-                Self::Tuple(structured::TupleEncoder::compile(py, cql_type, elements))
+                Self::Tuple(structured::TupleEncoder::compile(cx, cql_type, elements))
             }
-            CqlType::Udt(udt) => Self::Udt(structured::UdtEncoder::compile(py, udt)),
+            CqlType::Udt(udt) => Self::Udt(structured::UdtEncoder::compile(cx, udt)),
             CqlType::Vector(element, dimensions) => Self::Vector(vector::VectorEncoder::compile(
-                py,
+                cx,
                 cql_type,
                 element,
                 *dimensions,
@@ -114,6 +146,66 @@ impl Encoder {
 
     /// Appends the bytes of `value`, without a length. `None` and `UNSET` are the caller's.
     pub(crate) fn encode(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> EncodeResult {
+        let start = out.len();
+        match self.encode_plain(value, out) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                out.truncate(start);
+                self.encode_stand_in(value, out, error)
+            }
+        }
+    }
+
+    /// Appends the bytes of what `value` stands for: `EMPTY` for none at all, a member of an enumeration for its
+    /// value. Looked at only when nothing else fits, so that ordinary values do not pay for it.
+    #[cold]
+    fn encode_stand_in(
+        &self,
+        value: &Bound<'_, PyAny>,
+        out: &mut Vec<u8>,
+        error: EncodeError,
+    ) -> EncodeResult {
+        if is_empty(value) {
+            return if self.has_empty() {
+                Ok(())
+            } else {
+                let reason = "the type has no empty value";
+                Err(EncodeError::bad(value, self.type_name(), reason, None))
+            };
+        }
+        if matches!(error, EncodeError::Python(_))
+            || !value.is_instance(classes::enumeration(value.py())?)?
+        {
+            return Err(error);
+        }
+        // Not `encode`: a member whose value is a member must not lead round in circles.
+        self.encode_plain(&value.getattr(intern!(value.py(), "value"))?, out)
+    }
+
+    /// Whether no bytes at all are a value of the type, other than null.
+    fn has_empty(&self) -> bool {
+        match self {
+            Self::Ascii
+            | Self::BigInt
+            | Self::Blob
+            | Self::Boolean
+            | Self::Decimal
+            | Self::Double
+            | Self::Float
+            | Self::Inet
+            | Self::Int
+            | Self::Opaque(_)
+            | Self::Text
+            | Self::Timestamp
+            | Self::TimeUuid
+            | Self::Uuid
+            | Self::VarInt => true,
+            Self::Converted(converted) => converted.inner().has_empty(),
+            _ => false,
+        }
+    }
+
+    fn encode_plain(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> EncodeResult {
         match self {
             Self::Ascii => text::encode_ascii(value, out),
             Self::Text => text::encode_text(value, out),
@@ -142,6 +234,7 @@ impl Encoder {
             Self::Udt(udt) => udt.encode(value, out),
             Self::Vector(vector) => vector.encode(value, out),
             Self::Opaque(class) => text::encode_blob(value, class, out),
+            Self::Converted(converted) => converted.encode(value, out),
         }
     }
 
@@ -219,6 +312,7 @@ impl Encoder {
             Self::Udt(udt) => udt.type_name(),
             Self::Vector(vector) => vector.type_name(),
             Self::Opaque(class) => class,
+            Self::Converted(converted) => converted.inner().type_name(),
         }
     }
 }

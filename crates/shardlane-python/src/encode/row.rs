@@ -3,11 +3,12 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
-use shardlane_wire::CqlType;
+use shardlane_wire::ColumnSpec;
 
 use super::{Encoder, NULL, UNSET};
 use crate::values::errors::{EncodeError, bad_value, python_type_name};
-use crate::values::unset::is_unset;
+use crate::values::sentinel::is_unset;
+use crate::values::user_types::Compiling;
 
 /// Encodes the parameters of one statement.
 #[derive(Debug)]
@@ -88,19 +89,19 @@ impl KeyExtents {
 }
 
 impl RowEncoder {
-    /// Compiles the variables of a statement, given their names and types in order, and for each
+    /// Compiles the variables of a statement in order, and for each
     /// component of the partition key the index of its variable (empty if unknown).
-    pub(crate) fn compile<'a>(
-        py: Python<'_>,
-        variables: impl IntoIterator<Item = (&'a str, &'a CqlType)>,
+    pub(crate) fn compile(
+        cx: Compiling<'_>,
+        variables: &[ColumnSpec],
         key_indexes: &[u16],
     ) -> Self {
         let variables: Box<[_]> = variables
-            .into_iter()
+            .iter()
             .enumerate()
-            .map(|(index, (name, cql_type))| Variable {
-                name: PyString::intern(py, name).unbind(),
-                encoder: Encoder::compile(py, cql_type),
+            .map(|(index, spec)| Variable {
+                name: PyString::intern(cx.py, &spec.name).unbind(),
+                encoder: Encoder::compile_variable(cx, spec),
                 key_component: key_indexes
                     .iter()
                     .position(|&key| usize::from(key) == index),

@@ -12,9 +12,11 @@ use shardlane_wire::{CqlType, UdtType};
 
 use super::collection::for_each_item;
 use super::{Encoder, NULL};
+use crate::values::classes;
 use crate::values::errors::{EncodeError, EncodeResult};
 use crate::values::path::Step;
-use crate::values::unset::is_unset;
+use crate::values::sentinel::is_unset;
+use crate::values::user_types::Compiling;
 
 /// The encoder of a tuple.
 #[derive(Debug)]
@@ -24,12 +26,12 @@ pub(crate) struct TupleEncoder {
 }
 
 impl TupleEncoder {
-    pub(super) fn compile(py: Python<'_>, whole: &CqlType, elements: &[CqlType]) -> Self {
+    pub(super) fn compile(cx: Compiling<'_>, whole: &CqlType, elements: &[CqlType]) -> Self {
         Self {
             name: whole.to_string().into(),
             elements: elements
                 .iter()
-                .map(|element| Encoder::compile(py, element))
+                .map(|element| Encoder::compile(cx, element))
                 .collect(),
         }
     }
@@ -88,13 +90,14 @@ struct Field {
 }
 
 impl UdtEncoder {
-    pub(super) fn compile(py: Python<'_>, udt: &UdtType) -> Self {
+    pub(super) fn compile(cx: Compiling<'_>, udt: &UdtType) -> Self {
+        let py = cx.py;
         let fields: Box<[_]> = udt
             .fields
             .iter()
             .map(|(name, cql_type)| Field {
                 name: PyString::intern(py, name).unbind(),
-                encoder: Encoder::compile(py, cql_type),
+                encoder: Encoder::compile(cx, cql_type),
             })
             .collect();
         let names = PyTuple::new(py, fields.iter().map(|field| field.name.bind(py)))
@@ -197,6 +200,10 @@ impl UdtEncoder {
     fn encode_attributes(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> EncodeResult {
         let py = value.py();
         let mut found = false;
+        // Its `name` and `value` are no fields: it stands for its value.
+        if value.is_instance(classes::enumeration(py)?)? {
+            return Err(self.no_fields(value));
+        }
         for field in &self.fields {
             match value.getattr_opt(field.name.bind(py))? {
                 Some(item) => {
@@ -209,9 +216,14 @@ impl UdtEncoder {
         if found {
             return Ok(());
         }
+        Err(self.no_fields(value))
+    }
+
+    #[cold]
+    fn no_fields(&self, value: &Bound<'_, PyAny>) -> EncodeError {
         let reason = "expected a dict, a sequence, or an object with the type's fields";
-        let hint = format!("the fields are {}", self.field_list(py));
-        Err(EncodeError::bad(value, &*self.name, reason, Some(&hint)))
+        let hint = format!("the fields are {}", self.field_list(value.py()));
+        EncodeError::bad(value, &*self.name, reason, Some(&hint))
     }
 }
 

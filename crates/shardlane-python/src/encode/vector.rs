@@ -16,7 +16,8 @@ use super::Encoder;
 use super::collection::for_each_item;
 use crate::values::errors::{EncodeError, EncodeResult};
 use crate::values::path::Step;
-use crate::values::unset::is_unset;
+use crate::values::sentinel::is_unset;
+use crate::values::user_types::Compiling;
 use crate::values::vint;
 
 /// The encoder of a vector.
@@ -45,14 +46,14 @@ pub(crate) fn fixed_size(cql_type: &CqlType) -> Option<usize> {
 
 impl VectorEncoder {
     pub(super) fn compile(
-        py: Python<'_>,
+        cx: Compiling<'_>,
         whole: &CqlType,
         element: &CqlType,
         dimensions: u16,
     ) -> Self {
         Self {
             name: whole.to_string().into(),
-            element: Box::new(Encoder::compile(py, element)),
+            element: Box::new(Encoder::compile(cx, element)),
             dimensions: usize::from(dimensions),
             fixed: fixed_size(element).is_some(),
         }

@@ -1,6 +1,7 @@
 //! The shapes that result rows take.
 
 pub(crate) mod build;
+pub(crate) mod call;
 pub(crate) mod named;
 
 use pyo3::prelude::*;

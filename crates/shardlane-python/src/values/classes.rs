@@ -21,6 +21,8 @@ imported_classes! {
     decimal = "decimal", "Decimal";
     /// `decimal.Context`
     decimal_context = "decimal", "Context";
+    /// `enum.Enum`
+    enumeration = "enum", "Enum";
     /// `uuid.UUID`
     uuid = "uuid", "UUID";
     /// `ipaddress.IPv4Address`

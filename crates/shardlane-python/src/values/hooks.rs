@@ -1,14 +1,18 @@
 //! Functions for the package's own tests: conversion of single values and rows, with the types
 //! given as CQL text.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use shardlane_wire::CqlType;
 use shardlane_wire::primitive::Reader;
 use shardlane_wire::types::read_type as read_type_option;
+use shardlane_wire::{ColumnSpec, CqlType};
 
+use super::registry::Registry;
 use super::type_parser::parse;
+use super::user_types::{Compiling, UserTypes};
 use crate::decode::{Decoder, RowDecoder};
 use crate::encode::{Encoder, RowEncoder};
 use crate::rows::RowFactory;
@@ -36,25 +40,38 @@ fn read_type(given: &Bound<'_, PyAny>) -> PyResult<CqlType> {
 /// Names and types of columns as Python gives them.
 type Columns<'py> = Vec<(String, Bound<'py, PyAny>)>;
 
-fn read_columns<'a>(columns: &'a Columns<'_>) -> PyResult<Vec<(&'a str, CqlType)>> {
-    columns
-        .iter()
-        .map(|(name, text)| Ok((&**name, read_type(text)?)))
-        .collect()
+fn read_columns(columns: &Columns<'_>) -> PyResult<Vec<ColumnSpec>> {
+    let read = |(name, text): &(String, Bound<'_, PyAny>)| {
+        Ok(ColumnSpec {
+            keyspace: "test".into(),
+            table: "t".into(),
+            name: name.as_str().into(),
+            cql_type: read_type(text)?,
+        })
+    };
+    columns.iter().map(read).collect()
+}
+
+/// The types registered in `given`, or none.
+fn registered(given: Option<&Bound<'_, Registry>>) -> Arc<UserTypes> {
+    given.map_or_else(Arc::default, |registry| registry.get().types())
 }
 
 /// The bytes of one value, without a length; `None` for null.
 #[pyfunction]
+#[pyo3(signature = (cql_type, value, user_types=None))]
 fn _encode_value<'py>(
     cql_type: &Bound<'py, PyAny>,
     value: &Bound<'py, PyAny>,
+    user_types: Option<&Bound<'py, Registry>>,
 ) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let py = value.py();
     if value.is_none() {
         return Ok(None);
     }
     let mut out = Vec::new();
-    let encoder = Encoder::compile(py, &read_type(cql_type)?);
+    let types = &registered(user_types);
+    let encoder = Encoder::compile(Compiling { py, types }, &read_type(cql_type)?);
     encoder
         .encode(value, &mut out)
         .map_err(|error| error.into_pyerr(py, None))?;
@@ -63,10 +80,16 @@ fn _encode_value<'py>(
 
 /// The value of one cell's bytes; `None` for null.
 #[pyfunction]
-fn _decode_value(cql_type: &Bound<'_, PyAny>, cell: Option<&[u8]>) -> PyResult<Py<PyAny>> {
+#[pyo3(signature = (cql_type, cell, user_types=None))]
+fn _decode_value(
+    cql_type: &Bound<'_, PyAny>,
+    cell: Option<&[u8]>,
+    user_types: Option<&Bound<'_, Registry>>,
+) -> PyResult<Py<PyAny>> {
     let py = cql_type.py();
     let cql_type = read_type(cql_type)?;
-    let decoder = Decoder::compile(py, &cql_type);
+    let types = &registered(user_types);
+    let decoder = Decoder::compile(Compiling { py, types }, &cql_type);
     match cell {
         None => Ok(py.None()),
         Some(bytes) => decoder
@@ -95,8 +118,9 @@ impl BoundRowEncoder {
     #[pyo3(signature = (columns, key_indexes=Vec::new()))]
     fn py_new(py: Python<'_>, columns: Columns<'_>, key_indexes: Vec<u16>) -> PyResult<Self> {
         let columns = read_columns(&columns)?;
-        let variables = columns.iter().map(|(name, cql_type)| (*name, cql_type));
-        Ok(Self(RowEncoder::compile(py, variables, &key_indexes)))
+        let types = &UserTypes::default();
+        let cx = Compiling { py, types };
+        Ok(Self(RowEncoder::compile(cx, &columns, &key_indexes)))
     }
 
     fn __len__(&self) -> usize {
@@ -137,8 +161,8 @@ impl BoundRowDecoder {
     #[new]
     fn py_new(py: Python<'_>, columns: Columns<'_>) -> PyResult<Self> {
         let columns = read_columns(&columns)?;
-        let columns = columns.iter().map(|(name, cql_type)| (*name, cql_type));
-        RowDecoder::compile(py, columns).map(Self)
+        let types = &UserTypes::default();
+        RowDecoder::compile(Compiling { py, types }, &columns).map(Self)
     }
 
     #[getter]

@@ -7,8 +7,10 @@ pub(crate) mod duration;
 pub(crate) mod errors;
 mod hooks;
 pub(crate) mod path;
-mod type_parser;
-pub(crate) mod unset;
+pub(crate) mod registry;
+pub(crate) mod sentinel;
+pub(crate) mod type_parser;
+pub(crate) mod user_types;
 pub(crate) mod vint;
 
 use pyo3::prelude::*;
@@ -16,7 +18,10 @@ use pyo3::prelude::*;
 /// Adds the value classes and the test hooks to the extension module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<duration::Duration>()?;
-    module.add_class::<unset::Unset>()?;
-    module.add("UNSET", unset::unset(module.py())?)?;
+    module.add_class::<sentinel::Unset>()?;
+    module.add("UNSET", sentinel::unset(module.py())?)?;
+    module.add_class::<registry::Registry>()?;
+    module.add_class::<sentinel::Empty>()?;
+    module.add("EMPTY", sentinel::empty(module.py())?)?;
     hooks::register(module)
 }

@@ -1,4 +1,4 @@
-//! A small reader of CQL type names, so that tests can name the types they convert:
+//! A small reader of CQL type names, so that users and tests can name the types they convert:
 //! `map<text, frozen<list<int>>>`, `vector<float, 3>`, `'some.java.Class'`, and a user-defined
 //! type written out as `address{street: text, zip: int}`.
 

@@ -311,6 +311,7 @@ class Cluster:
         timeout: float | None,
         page_size: int | None,
         idempotent: bool,
+        client_timestamps: bool,
         row_factory: object,
     ) -> Session: ...
 
@@ -321,14 +322,17 @@ class Session:
     Options of execution, where `UNSET` stands for the session's default: `timeout` in seconds or
     None, `consistency` and `serial_consistency` as names such as 'LOCAL_QUORUM', `page_size` in
     rows or None, `paging_state`, `timestamp` in microseconds, `idempotent`, `tracing`,
-    `custom_payload`, and `row_factory`: 'named', 'tuple', 'dict' or a callable that takes a row's
+    `custom_payload`, `keyspace` of names without one (None: the session's), `now_in_seconds` since
+    1970 (v5), and `row_factory`: 'named', 'tuple', 'dict' or a callable that takes a row's
     columns as keyword arguments.
     """
 
     keyspace: str | None
-    def cached(self, cql: str) -> Prepared | None:
-        """The statement, if it was prepared in this session's keyspace and is still cached."""
-    def prepare(self, cql: str, timeout: float | UnsetType | None = ...) -> Request[Prepared]:
+    def cached(self, cql: str, keyspace: str | None = None) -> Prepared | None:
+        """The statement, if it was prepared in this keyspace (None: the session's) and is kept."""
+    def prepare(
+        self, cql: str, timeout: float | UnsetType | None = ..., keyspace: str | None = None
+    ) -> Request[Prepared]:
         """Prepares and caches. A PREPARE of the same text that is under way is shared."""
     def execute(
         self,
@@ -343,6 +347,8 @@ class Session:
         idempotent: bool | UnsetType = ...,
         tracing: bool = False,
         custom_payload: Mapping[str, bytes] | None = None,
+        keyspace: str | None = None,
+        now_in_seconds: int | None = None,
         row_factory: object = ...,
     ) -> Request[Page] | None:
         """Begins an execution.
@@ -361,6 +367,8 @@ class Session:
         idempotent: bool | UnsetType = ...,
         tracing: bool = False,
         custom_payload: Mapping[str, bytes] | None = None,
+        keyspace: str | None = None,
+        now_in_seconds: int | None = None,
     ) -> Request[Page]:
         """Begins a batch: 'logged', 'unlogged' or 'counter'.
 

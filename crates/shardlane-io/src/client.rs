@@ -15,6 +15,7 @@ use crate::advisor::Advisor;
 use crate::queue::{Command, Queue};
 use crate::shell::{Shared, Shell, WAKER};
 use crate::ticket::{Completion, Sink, Ticket};
+use crate::timestamps::Timestamps;
 
 /// Simultaneous connection attempts of the whole process: a restart of many clients at once is then no storm.
 const ATTEMPTS_PER_PROCESS_MAX: usize = 64;
@@ -43,6 +44,7 @@ impl std::error::Error for StartError {}
 pub struct Client {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
+    timestamps: Timestamps,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -72,6 +74,7 @@ impl Client {
         Ok(Self {
             queue,
             shared,
+            timestamps: Timestamps::default(),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -135,6 +138,11 @@ impl Client {
             // The thread has no way to panic that its tickets would not have told already.
             let _ = thread.join();
         }
+    }
+
+    /// A timestamp for a write, in microseconds since the epoch, later than every one given before.
+    pub fn next_timestamp(&self) -> i64 {
+        self.timestamps.next()
     }
 
     /// What requests should be laid out for: what the control connection speaks. Known once a ticket

@@ -15,6 +15,7 @@ mod resolve;
 mod shell;
 mod socket;
 mod ticket;
+mod timestamps;
 
 pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};

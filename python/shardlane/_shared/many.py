@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from shardlane.exceptions import BadValue, ShardlaneError
 
 from .options import positive
-from .steps import TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
+from .steps import KEYSPACE, TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
 
 if TYPE_CHECKING:
     from shardlane import _core
@@ -158,10 +158,10 @@ def execute_many(
     """
     positive("concurrency", concurrency, MOST_CONCURRENT)
     if isinstance(statement, str):
-        cached = core.cached(statement)
+        cached = core.cached(statement, options[KEYSPACE])
         if cached is None:
             deadline = Deadline(options[TIMEOUT], default_timeout)
-            cached = yield core.prepare(statement, deadline.timeout)
+            cached = yield core.prepare(statement, deadline.timeout, options[KEYSPACE])
         statement = cached
     window: Window[R] = Window(keep, raise_on_error)
     is_asynchronous = isinstance(source, AsyncIterator)

@@ -63,6 +63,7 @@ class SessionKeywords(TypedDict, total=False):
     serial_consistency: Consistency | str | None
     page_size: int | None
     idempotent: bool
+    client_timestamps: bool
 
 
 class ConnectKeywords(ClusterKeywords, SessionKeywords, total=False):
@@ -81,6 +82,8 @@ class RequestKeywords(TypedDict, total=False):
     idempotent: bool | _core.UnsetType
     tracing: bool
     custom_payload: Mapping[str, bytes] | None
+    keyspace: str | None
+    now_in_seconds: int | None
 
 
 class ExecuteKeywords(RequestKeywords, total=False):
@@ -243,6 +246,7 @@ class SessionOptions:
     serial_consistency: str | None = None
     page_size: int | None = 5000
     idempotent: bool = False
+    client_timestamps: bool = True
     row_factory: AnyRowFactory = "named"
 
     @classmethod
@@ -268,6 +272,7 @@ class SessionOptions:
             seconds("timeout", self.timeout, remedy="or None for no limit")
         positive("page_size", self.page_size, 2**31 - 1, or_none=True)
         one_of("idempotent", self.idempotent, (True, False))
+        one_of("client_timestamps", self.client_timestamps, (True, False))
         if not callable(self.row_factory):
             one_of(
                 "row_factory", self.row_factory, ("named", "tuple", "dict", "scalar"), "a callable"
@@ -283,6 +288,7 @@ class SessionOptions:
             timeout=self.timeout,
             page_size=self.page_size,
             idempotent=self.idempotent,
+            client_timestamps=self.client_timestamps,
             row_factory=self.row_factory,
         )
 

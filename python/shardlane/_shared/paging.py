@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .steps import PAGING_STATE, ExecuteOptions, Parameters, Statement, Steps
+from .steps import KEYSPACE, PAGING_STATE, TIMEOUT, ExecuteOptions, Parameters, Statement, Steps
 
 if TYPE_CHECKING:
     from shardlane import _core
@@ -36,14 +36,16 @@ class Continuation:
         self._statement: Statement = statement
         if isinstance(statement, str) and parameters:
             # The prepared statement stays good when its text is pushed out of the cache.
-            self._statement = core.cached(statement) or statement
+            self._statement = core.cached(statement, options[KEYSPACE]) or statement
         self._parameters = parameters
         self._options = options
 
     def resolve(self) -> Steps[None]:
         """Prepare again what was pushed out of the cache in the meantime."""
         if isinstance(self._statement, str) and self._parameters:
-            self._statement = yield self._core.prepare(self._statement, self._options[0])
+            self._statement = yield self._core.prepare(
+                self._statement, self._options[TIMEOUT], self._options[KEYSPACE]
+            )
 
     def begin(self, paging_state: bytes | None) -> _core.Request[_core.Page]:
         """Begin to fetch the page at ``paging_state``."""

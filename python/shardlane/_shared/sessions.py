@@ -27,6 +27,8 @@ _EXECUTE_OPTIONS = (
     "idempotent",
     "tracing",
     "custom_payload",
+    "keyspace",
+    "now_in_seconds",
     "row_factory",
 )
 

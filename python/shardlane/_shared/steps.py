@@ -32,6 +32,7 @@ ExecuteOptions = tuple[Any, ...]
 """The options of ``_core.Session.execute`` in its order, from ``timeout`` on."""
 TIMEOUT = 0
 PAGING_STATE = 4
+KEYSPACE = 9
 NO_OPTIONS: ExecuteOptions = (
     *(_core.UNSET,) * PAGING_STATE,
     None,
@@ -39,8 +40,13 @@ NO_OPTIONS: ExecuteOptions = (
     _core.UNSET,
     False,
     None,
+    None,
+    None,
     _core.UNSET,
 )
+
+BATCH_KEYSPACE = 7
+"""Where the keyspace is among the options of ``_core.Session.batch``, from ``timeout`` on."""
 
 
 class Deadline:
@@ -85,7 +91,7 @@ def prepare_and_execute(
     """Execute a text with parameters that is not in the cache; return the statement, too."""
     assert isinstance(cql, str)
     deadline = Deadline(options[TIMEOUT], default_timeout)
-    prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout)
+    prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout, options[KEYSPACE])
     request = core.execute(prepared, parameters, deadline.left(), *options[TIMEOUT + 1 :])
     assert request is not None
     page: _core.Page = yield request
@@ -109,14 +115,15 @@ def execute_batch(
     if not batch.statements:
         raise BadValue("the batch is empty", hint="add() statements before executing it")
     deadline = Deadline(options[TIMEOUT], default_timeout)
+    keyspace = options[BATCH_KEYSPACE]
     statements = batch.statements
     missing = {
         statement
         for statement, parameters in statements
-        if isinstance(statement, str) and parameters and core.cached(statement) is None
+        if isinstance(statement, str) and parameters and core.cached(statement, keyspace) is None
     }
     if missing:
-        prepared = yield from _prepare_all(core, missing, deadline)
+        prepared = yield from _prepare_all(core, missing, deadline, keyspace)
         # Not left to the cache, which may be smaller than the batch.
         statements = [
             (
@@ -130,9 +137,9 @@ def execute_batch(
 
 
 def _prepare_all(
-    core: _core.Session, texts: set[str], deadline: Deadline
+    core: _core.Session, texts: set[str], deadline: Deadline, keyspace: str | None
 ) -> Steps[dict[str, _core.Prepared]]:
-    requests = {cql: core.prepare(cql, deadline.timeout) for cql in texts}
+    requests = {cql: core.prepare(cql, deadline.timeout, keyspace) for cql in texts}
     prepared = {}
     try:
         for cql, request in requests.items():

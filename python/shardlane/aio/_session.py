@@ -113,6 +113,8 @@ class Session(BaseSession[RowT]):
         idempotent: bool | _core.UnsetType = UNSET,
         tracing: bool = False,
         custom_payload: Mapping[str, bytes] | None = None,
+        keyspace: str | None = None,
+        now_in_seconds: int | None = None,
         row_factory: AnyRowFactory | _core.UnsetType = UNSET,
     ) -> Result[Any]:
         """Execute a statement and return its first page of rows.
@@ -129,10 +131,16 @@ class Session(BaseSession[RowT]):
             serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``, for conditional writes.
             page_size: rows in each page; None for all rows at once.
             paging_state: where to begin, from an earlier result of the same statement.
-            timestamp: of the write, in microseconds since 1970; None leaves it to the server.
+            timestamp: of the write, in microseconds since 1970; None for the next one of the
+                session (see ``client_timestamps`` of ``connect()``).
             idempotent: whether it may be repeated when it is not known whether it took effect.
             tracing: have the servers trace it; see ``Result.tracing_id``.
-            custom_payload: named bytes for the server, if it has a use for them.
+            custom_payload: named bytes for the server, if it has a use for them (protocol v4 and
+                later).
+            keyspace: of names without one, for this request only; None for the session's. A
+                prepared statement keeps the one that it was prepared in.
+            now_in_seconds: what the server takes for the time, in seconds since 1970: TTLs end and
+                begin by it (protocol v5). For tests.
             row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first
                 column), or a callable that takes the columns as keyword arguments: a dataclass,
                 for instance.
@@ -160,6 +168,8 @@ class Session(BaseSession[RowT]):
             idempotent,
             tracing,
             custom_payload,
+            keyspace,
+            now_in_seconds,
             row_factory,
         )
         page = None if request is None else await request
@@ -176,6 +186,8 @@ class Session(BaseSession[RowT]):
             idempotent,
             tracing,
             custom_payload,
+            keyspace,
+            now_in_seconds,
             row_factory,
         )
         if page is None:
@@ -187,7 +199,11 @@ class Session(BaseSession[RowT]):
         return Result(page, self._after(page, statement, parameters, options))
 
     async def prepare(
-        self, cql: str, *, timeout: float | _core.UnsetType | None = UNSET
+        self,
+        cql: str,
+        *,
+        timeout: float | _core.UnsetType | None = UNSET,
+        keyspace: str | None = None,
     ) -> _core.Prepared:
         """Prepare a statement, to have it at hand whatever happens to the cache.
 
@@ -196,6 +212,7 @@ class Session(BaseSession[RowT]):
         Args:
             cql: CQL text, with ``?`` or ``:name`` where values go.
             timeout: seconds until RequestTimeout; None for no limit.
+            keyspace: of names without one; None for the session's.
 
         Raises:
             ServerError: the server answered with an error; a subclass says which.
@@ -203,7 +220,7 @@ class Session(BaseSession[RowT]):
             NetworkError: no node could be asked, or the connection ended under the request.
             SessionClosed: the session is closed.
         """
-        return await self._core.prepare(cql, timeout)
+        return await self._core.prepare(cql, timeout, keyspace)
 
     def batch(
         self, kind: BatchKind | str = BatchKind.LOGGED, **options: Unpack[RequestKeywords]
@@ -230,6 +247,8 @@ class Session(BaseSession[RowT]):
         idempotent: bool | _core.UnsetType = UNSET,
         tracing: bool = False,
         custom_payload: Mapping[str, bytes] | None = None,
+        keyspace: str | None = None,
+        now_in_seconds: int | None = None,
     ) -> Result[RowT]:
         """Execute a batch. Texts with parameters are prepared first, unless they are in the cache.
 
@@ -242,6 +261,8 @@ class Session(BaseSession[RowT]):
             idempotent: as in ``execute``.
             tracing: as in ``execute``.
             custom_payload: as in ``execute``.
+            keyspace: as in ``execute``.
+            now_in_seconds: as in ``execute``.
 
         Raises:
             BadValue: the batch is empty, or parameters or options do not fit; nothing was sent.
@@ -258,6 +279,8 @@ class Session(BaseSession[RowT]):
             idempotent,
             tracing,
             custom_payload,
+            keyspace,
+            now_in_seconds,
         )
         page = await drive(steps.execute_batch(self._core, batch, options, self._options.timeout))
         return Result(page, None)

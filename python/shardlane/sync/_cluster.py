@@ -91,7 +91,7 @@ class Cluster(BaseCluster):
             keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
             row_factory: as in ``Session.execute``.
             **options: defaults of requests: ``timeout``, ``consistency``, ``serial_consistency``,
-                ``page_size``, ``idempotent``, as in ``shardlane.connect``.
+                ``page_size``, ``idempotent``, ``client_timestamps``, as in ``shardlane.connect``.
 
         Raises:
             ConfigurationError: an option makes no sense.

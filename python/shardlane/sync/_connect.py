@@ -74,6 +74,7 @@ def connect(
     serial_consistency: Consistency | str | None = None,
     page_size: int | None = 5000,
     idempotent: bool = False,
+    client_timestamps: bool = True,
     row_factory: AnyRowFactory = "named",
     compression: str | None = None,
     protocol_version: int | None = None,
@@ -116,6 +117,8 @@ def connect(
         page_size: rows in each page; None for all rows at once.
         idempotent: whether statements may be repeated when it is not known whether they took
             effect.
+        client_timestamps: whether writes get their timestamps here, each later than the last one,
+            so that they are applied in order, and a repeated one is no later than the first.
         row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first column), or
             a callable that takes the columns as keyword arguments: a dataclass, for instance.
         compression: of what is sent and received: ``"lz4"``, ``"snappy"`` (up to protocol v4) or
@@ -161,6 +164,7 @@ def connect(
         serial_consistency=serial_consistency,
         page_size=page_size,
         idempotent=idempotent,
+        client_timestamps=client_timestamps,
         row_factory=row_factory,
     )
     keyspace = checked_keyspace(keyspace)

@@ -140,6 +140,49 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Timestamp {
     }
 }
 
+/// The "now" of a request, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now(pub(super) i32);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Now {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match given.extract() {
+            Ok(seconds) if !given.is_instance_of::<PyBool>() => Ok(Self(seconds)),
+            _ => {
+                let wanted = "seconds since 1970 as an int of 32 bits, or None";
+                Err(refused(&given, "a now_in_seconds", wanted))
+            }
+        }
+    }
+}
+
+/// The name of a keyspace.
+#[derive(Debug)]
+pub(super) struct Name(String);
+
+impl Name {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Name {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match given.extract::<String>() {
+            Ok(name) if !name.is_empty() => Ok(Self(name)),
+            _ => Err(refused(
+                &given,
+                "a keyspace",
+                "its name as str, or None for the session's",
+            )),
+        }
+    }
+}
+
 /// Yes or no.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flag(pub(super) bool);

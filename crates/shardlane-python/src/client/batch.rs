@@ -12,11 +12,14 @@ use super::session::{Session, encoded, has_values, in_use, named, text, with_val
 use crate::values::errors::bad_value;
 
 /// What a batch says besides its statements.
-pub(super) struct Options {
+pub(super) struct Options<'a> {
     pub(super) dialect: Dialect,
     pub(super) consistency: Consistency,
     pub(super) serial_consistency: Option<SerialConsistency>,
     pub(super) timestamp: Option<i64>,
+    /// Of names without one; `None` for the session's.
+    pub(super) keyspace: Option<&'a str>,
+    pub(super) now_in_seconds: Option<i32>,
 }
 
 /// Encodes a batch. It is routed by its first statement whose partition is known.
@@ -25,7 +28,7 @@ pub(super) fn encode(
     py: Python<'_>,
     kind: &str,
     statements: &Bound<'_, PyAny>,
-    options: Options,
+    options: Options<'_>,
     mut body: Vec<u8>,
 ) -> PyResult<RequestSpec> {
     let refused = |message: &str| bad_value(py, message, None, None, None, None);
@@ -51,7 +54,7 @@ pub(super) fn encode(
                 let cql = text(&statement)?;
                 Some(
                     session
-                        .find(py, cql)
+                        .find(py, cql, options.keyspace)
                         .ok_or_else(|| refused(&format!("{cql:?} has not been prepared")))?,
                 )
             }
@@ -75,7 +78,7 @@ pub(super) fn encode(
             })?;
         } else {
             // Only plain statements depend on the keyspace in use: PREPARE has resolved the others' names.
-            keyspace = session.keyspace_in_use();
+            keyspace = session.keyspace_of(options.keyspace);
             let query = BatchQuery::Text(text(&statement)?);
             encoded(
                 py,
@@ -103,7 +106,7 @@ pub(super) fn encode(
         serial_consistency: options.serial_consistency,
         timestamp: options.timestamp,
         keyspace: named(options.dialect, keyspace.as_ref()),
-        now_in_seconds: None,
+        now_in_seconds: options.now_in_seconds,
     };
     encoded(py, batch.encode(options.dialect, &mut body))?;
     spec.body = body;

@@ -429,7 +429,8 @@ impl Cluster {
     }
 
     #[pyo3(signature = (
-        keyspace, *, consistency, serial_consistency, timeout, page_size, idempotent, row_factory
+        keyspace, *, consistency, serial_consistency, timeout, page_size, idempotent, client_timestamps,
+        row_factory
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn session(
@@ -440,6 +441,7 @@ impl Cluster {
         timeout: Timeout,
         page_size: Option<i32>,
         idempotent: bool,
+        client_timestamps: bool,
         row_factory: &Bound<'_, PyAny>,
     ) -> PyResult<Session> {
         let defaults = Defaults {
@@ -448,6 +450,7 @@ impl Cluster {
             timeout: timeout.0,
             page_size,
             idempotent,
+            client_timestamps,
             factory: Arc::new(RowFactory::from_python(row_factory)?),
         };
         Ok(Session::new(self.core.clone(), keyspace, defaults))

@@ -135,6 +135,11 @@ impl Prepared {
         Ok((row, token))
     }
 
+    /// Whether it may write: it brings no rows, or is conditional.
+    pub(super) const fn may_write(&self) -> bool {
+        self.is_lwt || self.columns.is_empty()
+    }
+
     /// What is known of the result now.
     pub(super) fn result(&self) -> Arc<ResultMetadata> {
         lock(&self.result).clone()

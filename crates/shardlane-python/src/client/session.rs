@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use shardlane_io::Client;
 use shardlane_proto::{PreparedRefs, RequestSpec};
 use shardlane_wire::request::{Execute, Prepare, Query};
 use shardlane_wire::{
@@ -14,7 +15,8 @@ use shardlane_wire::{
 };
 
 use super::args::{
-    Arg, Flag, Level, PageSize, PagingState, Payload, SerialLevel, Timeout, Timestamp, refused,
+    Arg, Flag, Level, Name, Now, PageSize, PagingState, Payload, SerialLevel, Timeout, Timestamp,
+    refused,
 };
 use super::cluster::{Core, StatementCache, lock};
 use super::page::Shaping;
@@ -30,6 +32,8 @@ pub(super) struct Defaults {
     pub(super) timeout: Option<Duration>,
     pub(super) page_size: Option<i32>,
     pub(super) idempotent: bool,
+    /// Whether writes get their timestamps here, so that a repeated one is no later than the first.
+    pub(super) client_timestamps: bool,
     pub(super) factory: Arc<RowFactory>,
 }
 
@@ -85,8 +89,41 @@ impl Session {
         lock(&self.using).keyspace.clone()
     }
 
-    pub(super) fn find(&self, py: Python<'_>, cql: &str) -> Option<Py<Prepared>> {
-        let cache = lock(&self.using).statements.clone();
+    /// The keyspace of a request that names one or not, with its statements.
+    fn using(&self, keyspace: Option<&str>) -> (Option<Arc<str>>, StatementCache) {
+        match keyspace {
+            None => {
+                let using = lock(&self.using);
+                (using.keyspace.clone(), using.statements.clone())
+            }
+            Some(keyspace) => {
+                let keyspace = Some(keyspace.into());
+                let statements = self.core.statements(keyspace.as_ref());
+                (keyspace, statements)
+            }
+        }
+    }
+
+    /// The keyspace of a request that names one or not.
+    pub(super) fn keyspace_of(&self, keyspace: Option<&str>) -> Option<Arc<str>> {
+        keyspace.map_or_else(|| self.keyspace_in_use(), |keyspace| Some(keyspace.into()))
+    }
+
+    /// The timestamp of a write: the caller's, or the next one if the session gives them.
+    fn timestamp(&self, given: Option<&Timestamp>, client: &Client, is_write: bool) -> Option<i64> {
+        match given {
+            Some(at) => Some(at.0),
+            None => (is_write && self.defaults.client_timestamps).then(|| client.next_timestamp()),
+        }
+    }
+
+    pub(super) fn find(
+        &self,
+        py: Python<'_>,
+        cql: &str,
+        keyspace: Option<&str>,
+    ) -> Option<Py<Prepared>> {
+        let (_, cache) = self.using(keyspace);
         lock(&cache).get(cql).map(|p| p.clone_ref(py))
     }
 
@@ -116,17 +153,21 @@ impl Session {
     }
 
     /// The statement, if it is in the cache.
-    fn cached(&self, py: Python<'_>, cql: &str) -> Option<Py<Prepared>> {
-        self.find(py, cql)
+    #[pyo3(signature = (cql, keyspace=None))]
+    fn cached(&self, py: Python<'_>, cql: &str, keyspace: Option<&str>) -> Option<Py<Prepared>> {
+        self.find(py, cql, keyspace)
     }
 
     /// Prepares and caches.
-    #[pyo3(signature = (cql, timeout=Arg::Unset))]
-    fn prepare(&self, py: Python<'_>, cql: &str, timeout: Arg<Timeout>) -> PyResult<Py<Request>> {
-        let (keyspace, cache) = {
-            let using = lock(&self.using);
-            (using.keyspace.clone(), using.statements.clone())
-        };
+    #[pyo3(signature = (cql, timeout=Arg::Unset, keyspace=None))]
+    fn prepare(
+        &self,
+        py: Python<'_>,
+        cql: &str,
+        timeout: Arg<Timeout>,
+        keyspace: Option<Name>,
+    ) -> PyResult<Py<Request>> {
+        let (keyspace, cache) = self.using(keyspace.as_ref().map(Name::as_str));
         let dialect = self.core.client(py)?.dialect();
         let mut body = Vec::with_capacity(cql.len() + 8);
         encoded(
@@ -155,7 +196,7 @@ impl Session {
     #[pyo3(signature = (
         statement, parameters=None, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
         page_size=Arg::Unset, paging_state=None, timestamp=None, idempotent=Arg::Unset, tracing=Flag(false),
-        custom_payload=None, row_factory=Arg::Unset
+        custom_payload=None, keyspace=None, now_in_seconds=None, row_factory=Arg::Unset
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
     fn execute<'py>(
@@ -172,16 +213,24 @@ impl Session {
         idempotent: Arg<Flag>,
         tracing: Flag,
         custom_payload: Option<Payload>,
+        keyspace: Option<Name>,
+        now_in_seconds: Option<Now>,
         row_factory: Arg<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Py<Request>>> {
+        let keyspace = keyspace.as_ref().map(Name::as_str);
         let prepared = match statement.cast::<Prepared>() {
             Ok(prepared) => Some(prepared.clone().unbind()),
-            Err(_) if has_values(parameters.as_ref()) => match self.find(py, text(statement)?) {
-                Some(prepared) => Some(prepared),
-                None => return Ok(None),
-            },
+            Err(_) if has_values(parameters.as_ref()) => {
+                match self.find(py, text(statement)?, keyspace) {
+                    Some(prepared) => Some(prepared),
+                    None => return Ok(None),
+                }
+            }
             Err(_) => None,
         };
+        let client = self.core.client(py)?;
+        let dialect = client.dialect();
+        let is_write = prepared.as_ref().is_none_or(|p| p.get().may_write());
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let params = QueryParams {
             page_size: page_size.or(PageSize(self.defaults.page_size)).0,
@@ -189,10 +238,10 @@ impl Session {
             serial_consistency: serial_consistency
                 .or(SerialLevel(self.defaults.serial_consistency))
                 .0,
-            timestamp: timestamp.map(|at| at.0),
+            timestamp: self.timestamp(timestamp.as_ref(), client, is_write),
+            now_in_seconds: now(py, dialect, now_in_seconds)?,
             ..QueryParams::new(consistency)
         };
-        let dialect = self.core.client(py)?.dialect();
         let (flags, mut body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
         let mut expected = None;
         let mut spec = if let Some(prepared) = &prepared {
@@ -229,7 +278,7 @@ impl Session {
                 PyResult::Ok(spec)
             })?
         } else {
-            let keyspace = self.keyspace_in_use();
+            let keyspace = self.keyspace_of(keyspace);
             let params = QueryParams {
                 keyspace: named(dialect, keyspace.as_ref()),
                 ..params
@@ -268,7 +317,8 @@ impl Session {
     /// Begins a batch.
     #[pyo3(signature = (
         kind, statements, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
-        timestamp=None, idempotent=Arg::Unset, tracing=Flag(false), custom_payload=None
+        timestamp=None, idempotent=Arg::Unset, tracing=Flag(false), custom_payload=None, keyspace=None,
+        now_in_seconds=None
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
     fn batch<'py>(
@@ -283,8 +333,11 @@ impl Session {
         idempotent: Arg<Flag>,
         tracing: Flag,
         custom_payload: Option<Payload>,
+        keyspace: Option<Name>,
+        now_in_seconds: Option<Now>,
     ) -> PyResult<Py<Request>> {
-        let dialect = self.core.client(py)?.dialect();
+        let client = self.core.client(py)?;
+        let dialect = client.dialect();
         let (flags, body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
         let consistency = consistency.or(Level(self.defaults.consistency)).0;
         let serial = serial_consistency
@@ -299,7 +352,9 @@ impl Session {
                 dialect,
                 consistency,
                 serial_consistency: serial,
-                timestamp: timestamp.map(|at| at.0),
+                timestamp: self.timestamp(timestamp.as_ref(), client, true),
+                keyspace: keyspace.as_ref().map(Name::as_str),
+                now_in_seconds: now(py, dialect, now_in_seconds)?,
             },
             body,
         )?;
@@ -368,6 +423,21 @@ fn envelope(
     };
     encoded(py, envelope.encode_prefix(dialect, &mut body))?;
     Ok((envelope.flags(), body))
+}
+
+/// The "now" of a request, which only v5 has a place for.
+fn now(py: Python<'_>, dialect: Dialect, given: Option<Now>) -> PyResult<Option<i32>> {
+    match given {
+        Some(_) if !dialect.has_wide_flags() => {
+            let message = format!(
+                "now_in_seconds= is part of protocol v5, and this cluster object speaks {}: leave it \
+                 out, or connect to servers that speak v5",
+                dialect.version
+            );
+            Err(bad_value(py, &message, None, None, None, None))
+        }
+        given => Ok(given.map(|now| now.0)),
+    }
 }
 
 /// The keyspace as a request names it, where requests do.

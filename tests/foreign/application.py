@@ -18,6 +18,8 @@ import pytest
 
 from shardlane.testing import Cluster
 
+from .scripts.common import AGAIN
+
 SCRIPTS = Path(__file__).parent / "scripts"
 # The program, and the module that it needs.
 DRIVERS = {
@@ -100,8 +102,15 @@ class Application:
         return words
 
     def go_on(self) -> None:
+        self._tell("")
+
+    def do_again(self) -> None:
+        """Let it repeat its last step."""
+        self._tell(AGAIN)
+
+    def _tell(self, word: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
 
     def ends_well(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cluster_help import eventually
-from shardlane.testing import Cluster
+from shardlane.testing import Cluster, ClusterStats
 
 from .application import DRIVERS, Application, application
 from .scripts.common import Typed
@@ -34,6 +34,25 @@ def wait_until_connected(cluster: Cluster) -> None:
         eventually(f"{connections} connections", connected, 30)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{cluster.stats()}") from None
+
+
+def count_routed(cluster: Cluster, running: Application) -> ClusterStats:
+    """Where the requests of one round arrived.
+
+    The server has a connection before the driver makes use of it, so that one of the first requests
+    may still take another one: then a second round has to do.
+    """
+    begin = running.go_on
+    for _ in range(3):
+        cluster.reset_stats()
+        begin()
+        sent = int(running.expect("routed")[1])
+        stats = cluster.stats()
+        assert stats.routable == sent, f"\n{stats}"
+        if stats.total("right_shard") == sent:
+            break
+        begin = running.do_again
+    return stats
 
 
 def exchange_types(driver: str, cluster: Cluster, running: Application) -> None:
@@ -65,11 +84,7 @@ def test_shard_aware_driver(driver, port, replicas):
         else:
             # The first connection of a node may have come by the other one, to learn of this.
             assert by_that_port >= NODES * (SHARDS - 1)
-        cluster.reset_stats()
-        running.go_on()
-        sent = int(running.expect("routed")[1])
-        stats = cluster.stats()
-        assert stats.total("right_shard") == stats.routable == sent, f"\n{stats}"
+        stats = count_routed(cluster, running)
         assert stats.right_shard_percent == 100.0, f"\n{stats}"
         busy = [shard.right_shard for node in stats for shard in node.shards]
         assert min(busy) > 0, f"every shard has its part\n{stats}"
@@ -86,12 +101,8 @@ def test_driver_of_a_cluster_without_shards(driver, replicas):
     with Cluster(NODES, 0) as cluster, application(driver, cluster, replicas) as running:
         running.expect("connected")
         wait_until_connected(cluster)
-        cluster.reset_stats()
-        running.go_on()
-        sent = int(running.expect("routed")[1])
-        stats = cluster.stats()
+        stats = count_routed(cluster, running)
         assert stats.right_node_percent == 100.0, f"\n{stats}"
-        assert stats.routable == sent, f"\n{stats}"
         running.go_on()
         exchange_types(driver, cluster, running)
         running.ends_well()

@@ -10,6 +10,7 @@ from uuid import UUID
 KEYS = 300
 PAGE_ROWS = 40
 PAGES_MIN = KEYS // PAGE_ROWS
+AGAIN = "again"
 
 SAMPLES: dict[str, Any] = {
     "ascii": "plain",
@@ -76,7 +77,9 @@ def say(*words: Any) -> None:
     print(*words, flush=True)
 
 
-def wait() -> None:
-    """Wait until the test wants the program to go on."""
-    if not sys.stdin.readline():
+def wait() -> bool:
+    """Wait until the test wants the program to go on; false: to do the last step again."""
+    line = sys.stdin.readline()
+    if not line:
         sys.exit("the test has ended")
+    return line.strip() != AGAIN

@@ -30,13 +30,15 @@ def main() -> None:
 
     say("connected")
     wait()
-    for key in range(KEYS):
-        session.execute(insert, (key, f"v{key}", {"a", "b"}, {"x": key}))
-    for key in range(KEYS):
-        row = session.execute(select, (key,)).one()
-        assert (row.v, set(row.tags), dict(row.m)) == (f"v{key}", {"a", "b"}, {"x": key}), row
-    say("routed", 2 * KEYS)
-    wait()
+    while True:
+        for key in range(KEYS):
+            session.execute(insert, (key, f"v{key}", {"a", "b"}, {"x": key}))
+        for key in range(KEYS):
+            row = session.execute(select, (key,)).one()
+            assert (row.v, set(row.tags), dict(row.m)) == (f"v{key}", {"a", "b"}, {"x": key}), row
+        say("routed", 2 * KEYS)
+        if wait():
+            break
 
     types(session)
     pages(session)

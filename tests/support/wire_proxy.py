@@ -85,6 +85,8 @@ class WireProxy:
         """Connections so far."""
         self.attempts_max: dict[int, int] = {}
         """By node: most connections at a time whose handshake was not over."""
+        self.frame_length: Callable[[int, bytes], int] = lambda _, body: len(body)
+        """What the header of a frame from the server says: (opcode, body) -> length."""
         self._server = server
         self._edit = edit
         self._chance = random.Random(seed)
@@ -280,7 +282,7 @@ class FrameEditor:
                 body = body.replace(old, new)
         if self._proxy._edit is not None:
             body = self._proxy._edit(opcode, body)
-        return frame[:5] + struct.pack(">I", len(body)) + body
+        return frame[:5] + struct.pack(">I", self._proxy.frame_length(opcode, body)) + body
 
 
 def shifted(address: str, octet: int) -> str:

@@ -55,6 +55,7 @@ class Link:
         self.node = node
         self.client = client
         self.server: asyncio.StreamWriter | None = None
+        self.onward: socket.socket | None = None
         self.is_ready = False
 
     def cut(self) -> None:
@@ -186,7 +187,7 @@ class WireProxy:
             if port == self._server.shard_aware_port:
                 source = (source[0], writer.get_extra_info("peername")[1])
             # The same local port may have been in use a moment ago.
-            onward = socket.socket()
+            link.onward = onward = socket.socket()
             onward.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             onward.setblocking(False)
             onward.bind(source)
@@ -201,6 +202,8 @@ class WireProxy:
         finally:
             self.links.discard(link)
             link.cut()
+            if link.onward is not None and link.server is None:
+                link.onward.close()
 
     async def _pump(
         self,

@@ -72,9 +72,9 @@ impl Update {
                 topology.cluster_name = row.text("cluster_name").unwrap_or_default();
                 topology.partitioner = row.text("partitioner").unwrap_or_default();
                 // The address that was reached, not the one the node believes in: it is known to work.
-                topology.nodes.extend(node(row, via).into_iter().take(1));
-                let last = topology.nodes.len().saturating_sub(1);
-                topology.nodes.swap(0, last);
+                if let Some(node) = node(row, via) {
+                    topology.nodes.insert(0, node);
+                }
             }),
             Query::Peers => for_each_row(rows, |row| {
                 let rpc = row.inet("rpc_address").filter(|ip| !ip.is_unspecified());

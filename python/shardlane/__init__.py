@@ -35,6 +35,7 @@ from ._shared.schema.model import (
     UserType,
     View,
 )
+from ._shared.tls import TLS
 from ._shared.topology import (
     ClusterConnections,
     Node,
@@ -53,6 +54,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EMPTY",
+    "TLS",
     "UNSET",
     "Aggregate",
     "Authenticator",
@@ -112,7 +114,7 @@ def _show_as_ours() -> None:
         UserType,
         View,
     )
-    for cls in (*public, *schema, Node, NodeConnections, SchemaChange, ShardConnections):
+    for cls in (*public, *schema, TLS, Node, NodeConnections, SchemaChange, ShardConnections):
         cls.__module__ = __name__
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "Server",
     "Session",
+    "Tls",
     "UnsetType",
     "UserTypes",
     "_RowDecoder",
@@ -210,6 +211,29 @@ class Page:
         """How many tries it took."""
 
 @final
+class Tls:
+    """TLS options that were looked at, and the sessions that can be resumed. Shows no secrets.
+
+    Raises:
+        ValueError: a certificate or a key is not what it should be; the message quotes neither.
+    """
+
+    def __new__(
+        cls,
+        *,
+        ca_pem: bytes | None = None,
+        ca_der: Sequence[bytes] = ...,
+        system_roots: bool = False,
+        certificate_pem: bytes | None = None,
+        key_pem: bytes | None = None,
+        key_password: bytes | None = None,
+        server_name: str | None = None,
+        verification: str = "full",
+        min_version: str = "1.2",
+        max_version: str = "1.3",
+    ) -> Tls: ...
+
+@final
 class Callouts:
     """Where the application's threads get the questions of a cluster object's I/O thread from."""
 
@@ -260,6 +284,7 @@ class Cluster:
         application_name: str | None = None,
         statement_cache_size: int = 1000,
         seed: int | None = None,
+        tls: Tls | None = None,
         callouts: Callouts | None = None,
         asks: Sequence[str] = ...,
         user_types: UserTypes | None = None,
@@ -400,6 +425,7 @@ class Server:
         seed: int = 0,
         tablets_routing: str = "v1",
         lwt_with_tablets: bool = True,
+        tls: Mapping[str, Any] | None = None,
     ) -> Server: ...
     @property
     def addresses(self) -> list[str]: ...
@@ -407,6 +433,15 @@ class Server:
     def port(self) -> int: ...
     @property
     def shard_aware_port(self) -> int | None: ...
+    @property
+    def tls_port(self) -> int | None: ...
+    @property
+    def tls_shard_aware_port(self) -> int | None: ...
+    @property
+    def ca_pem(self) -> str | None: ...
+    @property
+    def client_pem(self) -> tuple[str, str] | None:
+        """A client's certificate and key."""
     def stop(self) -> None: ...
     def stop_node(self, node: int) -> None: ...
     def kill_node(self, node: int) -> None: ...

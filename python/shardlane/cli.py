@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -13,6 +15,8 @@ from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .testing import Cluster, ServerTLS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     dev.add_argument("--username", help="clients have to log in as this user")
     dev.add_argument("--password", help="with this password")
+    dev.add_argument("--tls", action="store_true", help="have ports with TLS as well")
+    dev.add_argument("--tls-port", type=int, default=9142, help="with --tls; 0: a free one")
+    dev.add_argument(
+        "--tls-shard-aware-port", type=int, default=19142, help="0: a free one; -1: have none"
+    )
+    dev.add_argument(
+        "--tls-client-certificates", action="store_true", help="clients need a certificate"
+    )
+    dev.add_argument(
+        "--tls-directory",
+        default="shardlane-tls",
+        help="where to write ca.pem, client.pem and client.key, for clients",
+    )
     dev.add_argument("--seed", type=int, default=0, help="of tokens and host ids")
     return parser
 
@@ -86,6 +103,7 @@ def _dev(options: argparse.Namespace) -> int:
             random_shard=options.random_shard,
             username=options.username,
             password=options.password,
+            tls=_tls(options),
             seed=options.seed,
         )
     except (ConfigurationError, OSError) as error:
@@ -103,11 +121,50 @@ def _dev(options: argparse.Namespace) -> int:
         print(f"contact points    {', '.join(cluster.contact_points)}")
         print(f"shard-aware port  {cluster.shard_aware_port or 'none'}")
         login = f", username={options.username!r}, password=..." if options.username else ""
+        if options.tls:
+            _show_tls(cluster, Path(options.tls_directory))
         print(f"connect           shardlane.connect({cluster.contact_points[0]!r}{login})")
         sys.stdout.flush()
         stop.wait()
     print("stopped")
     return 0
+
+
+def _tls(options: argparse.Namespace) -> ServerTLS | bool:
+    from .testing import ServerTLS
+
+    aware = options.tls_shard_aware_port
+    return options.tls and ServerTLS(
+        port=options.tls_port,
+        shard_aware_port=None if aware < 0 else aware,
+        client_certificates=options.tls_client_certificates,
+    )
+
+
+def _show_tls(cluster: Cluster, directory: Path) -> None:
+    """Write down what clients need, and say how to use it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tls = cluster.client_tls
+    for name, content in (
+        ("ca.pem", tls.ca_data),
+        ("client.pem", tls.cert_data),
+        ("client.key", tls.key_data),
+    ):
+        # The key is for the user's eyes only, whoever wrote the file before.
+        (directory / name).unlink(missing_ok=True)
+        with open(directory / name, "w", opener=_opener_of_secrets) as file:
+            file.write(str(content))
+    print(f"with TLS          {', '.join(cluster.tls_contact_points)}")
+    print(f"  shard-aware     {cluster.tls_shard_aware_port or 'none'}")
+    print(f"  certificates    {directory}/ca.pem client.pem client.key")
+    print(
+        f"  connect         shardlane.connect({cluster.tls_contact_points[0]!r},"
+        f" tls=shardlane.TLS(ca_file={str(directory / 'ca.pem')!r}))"
+    )
+
+
+def _opener_of_secrets(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def _spread(nodes: int, datacenters: int) -> list[int] | None:

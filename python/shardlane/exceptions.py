@@ -35,7 +35,8 @@
     │   │   └── RateLimitReached       ScyllaDB's per-partition rate limit
     │   ├── NetworkError
     │   │   ├── NoHostAvailable        nobody could be asked: reasons
-    │   │   │   └── AuthenticationError  the login was refused, or could not be carried out
+    │   │   │   ├── AuthenticationError  the login was refused, or could not be carried out
+    │   │   │   └── TlsError           TLS failed: fault
     │   │   └── ConnectionLost         the connection ended under the request
     │   ├── ClientOverloaded           this client has as much under way as it may have
     │   ├── RequestTimeout             no answer within the timeout (also TimeoutError)
@@ -92,6 +93,7 @@ __all__ = [
     "SessionClosed",
     "ShardlaneError",
     "StatementError",
+    "TlsError",
     "TruncateFailed",
     "Unauthorized",
     "Unavailable",
@@ -503,6 +505,17 @@ class AuthenticationError(NoHostAvailable):
 
     If your own authenticator raised something, that is the ``__cause__``.
     """
+
+
+class TlsError(NoHostAvailable):
+    """TLS failed, or one side speaks it and the other does not."""
+
+    fault: str = "other"
+    """What is wrong: ``"unknown_issuer"``, ``"expired"``, ``"not_valid_yet"``, ``"wrong_name"``,
+    ``"revoked"``, ``"not_for_servers"``, ``"bad_certificate"`` (all of these: the server's
+    certificate), ``"not_tls"`` (the server answered in plain text), ``"tls_wanted"`` (we spoke in
+    plain text), ``"client_certificate_wanted"``, ``"client_certificate_refused"``,
+    ``"nothing_in_common"`` (versions, ciphers), ``"closed"`` or ``"other"``."""
 
 
 class ConnectionLost(NetworkError):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
+import shardlane
 from shardlane import __version__, cli
 
 
@@ -53,3 +56,32 @@ def test_a_port_that_is_taken(capsys):
 def test_nodes_are_spread_over_datacenters():
     assert cli._spread(3, 1) is None
     assert cli._spread(5, 2) == [3, 2]
+
+
+def test_tls(tmp_path):
+    """`shardlane dev --tls` writes down what clients need."""
+    arguments = [
+        *("dev", "--nodes", "1", "--shards", "2", "--port", "0", "--shard-aware-port", "0"),
+        *("--tls", "--tls-port", "0", "--tls-shard-aware-port", "0", "--tls-client-certificates"),
+        *("--tls-directory", str(tmp_path / "tls")),
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "shardlane", *arguments], stdout=subprocess.PIPE, text=True
+    ) as dev:
+        printed = {}
+        for line in dev.stdout:
+            name, _, value = line.strip().partition("  ")
+            printed[name] = value.strip()
+            if name == "connect" and "tls" not in value:
+                break
+        directory = tmp_path / "tls"
+        assert (directory / "client.key").stat().st_mode & 0o077 == 0
+        tls = shardlane.TLS(
+            ca_file=directory / "ca.pem",
+            cert_file=directory / "client.pem",
+            key_file=directory / "client.key",
+        )
+        with shardlane.connect(printed["with TLS"], tls=tls) as session:
+            assert session.shards().connections == 2
+        dev.terminate()
+        assert dev.wait(20) == 0

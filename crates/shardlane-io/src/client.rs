@@ -16,6 +16,7 @@ use crate::queue::{Command, Queue};
 use crate::shell::{Shared, Shell, WAKER};
 use crate::ticket::{Completion, Sink, Ticket};
 use crate::timestamps::Timestamps;
+use crate::tls::Tls;
 
 /// Simultaneous connection attempts of the whole process: a restart of many clients at once is then no storm.
 const ATTEMPTS_PER_PROCESS_MAX: usize = 64;
@@ -49,24 +50,26 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts the thread, which begins to connect at once. `advisor` answers for the application, if it has a
+    /// Starts the thread, which begins to connect at once, by TLS if `tls` is given. `advisor` answers for the application, if it has a
     /// say; it is dropped when the thread ends.
     ///
     /// # Errors
     /// If the system gives no thread, epoll or eventfd.
     pub fn start(
         mut config: Config,
+        tls: Option<Tls>,
         advisor: Option<Box<dyn Advisor>>,
     ) -> Result<Self, StartError> {
         if config.seed == 0 {
             config.seed = RandomState::new().build_hasher().finish();
         }
+        config.tls = tls.is_some();
         let poll = Poll::new().map_err(StartError)?;
         let waker = Waker::new(poll.registry(), Token(WAKER)).map_err(StartError)?;
         let queue = Arc::new(Queue::new(waker));
         let shared = Arc::new(Shared::default());
         let engine = Engine::new(config, process_budget());
-        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine, advisor);
+        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine, tls, advisor);
         let thread = std::thread::Builder::new()
             .name("shardlane-io".to_owned())
             .spawn(move || shell.run())

@@ -16,7 +16,9 @@ mod shell;
 mod socket;
 mod ticket;
 mod timestamps;
+mod tls;
 
 pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};
 pub use ticket::{Sink, Ticket};
+pub use tls::{Identity, Tls, TlsOptions, TlsOptionsError, TlsVersion, Verification};

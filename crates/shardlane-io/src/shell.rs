@@ -7,7 +7,8 @@ use std::time::{Duration, Instant as Clock};
 
 use mio::{Events, Interest, Poll, Token};
 use shardlane_proto::{
-    ClusterView, ConnId, ConnectionError, Effect, Engine, Instant, Outcome, PoolView,
+    ClusterView, ConnId, ConnectFailure, ConnectionError, Effect, Engine, Instant, Outcome,
+    PoolView,
 };
 use shardlane_wire::Dialect;
 
@@ -17,9 +18,12 @@ use crate::queue::{Command, Queue};
 use crate::resolve::resolve;
 use crate::socket::Sock;
 use crate::ticket::{Completion, Sink};
+use crate::tls::{Tls, Trouble};
 
 pub(crate) const WAKER: usize = usize::MAX;
 const READ_BUFFER_BYTES: usize = 256 << 10;
+/// Smaller than the other: what is decrypted must fit in there.
+const RAW_BUFFER_BYTES: usize = 64 << 10;
 /// Reads per connection and turn: a huge page must not starve the others.
 const READS_PER_TURN_MAX: usize = 8;
 
@@ -62,11 +66,14 @@ pub(crate) struct Shell {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     engine: Engine<Completion>,
+    tls: Option<Tls>,
     advisor: Option<Box<dyn Advisor>>,
     sockets: Vec<Option<Sock>>,
     /// Sockets that had more to read than a turn allows.
     unread: Vec<ConnId>,
     buffer: Vec<u8>,
+    /// What was read and is encrypted.
+    raw: Vec<u8>,
     batch: Vec<Command>,
     completions: Vec<(Completion, Outcome)>,
     epoch: Clock,
@@ -79,6 +86,7 @@ impl Shell {
         queue: Arc<Queue>,
         shared: Arc<Shared>,
         engine: Engine<Completion>,
+        tls: Option<Tls>,
         advisor: Option<Box<dyn Advisor>>,
     ) -> Self {
         Self {
@@ -86,6 +94,9 @@ impl Shell {
             queue,
             shared,
             engine,
+            // Without TLS it is never looked at.
+            raw: vec![0; if tls.is_some() { RAW_BUFFER_BYTES } else { 0 }],
+            tls,
             advisor,
             sockets: Vec::new(),
             unread: Vec::new(),
@@ -192,13 +203,18 @@ impl Shell {
                     conn,
                     address,
                     source_port,
+                    name,
                 } => {
                     let result = Sock::connect(address, source_port).and_then(|mut sock| {
+                        if let Some(tls) = &self.tls {
+                            let stream = tls.connect(address.ip(), name.as_deref());
+                            sock = sock.with_tls(stream.map_err(ConnectFailure::Tls)?);
+                        }
                         let interest = Interest::READABLE | Interest::WRITABLE;
                         self.poll
                             .registry()
                             .register(&mut sock.stream, Token(conn.0 as usize), interest)
-                            .map_err(|e| shardlane_proto::ConnectFailure::Failed(e.to_string()))?;
+                            .map_err(|e| ConnectFailure::Failed(e.to_string()))?;
                         Ok(sock)
                     });
                     match result {
@@ -208,6 +224,7 @@ impl Shell {
                 }
                 Effect::Close { conn } => {
                     if let Some(mut sock) = self.slot(conn).take() {
+                        sock.say_goodbye();
                         // Before the close: a forked child may hold the socket open.
                         let _ = self.poll.registry().deregister(&mut sock.stream);
                     }
@@ -235,9 +252,11 @@ impl Shell {
 
     fn handle_event(&mut self, now: Instant, event: &mio::event::Event) {
         let conn = ConnId(event.token().0 as u32);
-        let Some(sock) = self.slot(conn) else { return };
+        let Some(Some(sock)) = self.sockets.get_mut(conn.0 as usize) else {
+            return;
+        };
         if sock.connecting {
-            match sock.finish_connect() {
+            match sock.finish_connect(&mut self.raw) {
                 Ok(Some(port)) => self.engine.handle_connected(now, conn, port),
                 Ok(None) => return,
                 Err(failure) => {
@@ -261,32 +280,30 @@ impl Shell {
         }
     }
 
-    /// Reads what is there. A short read empties the socket, and what comes later makes an event of its own;
-    /// so unless `ending` tells that the end is near, it saves the read that would only say "nothing more".
+    /// Reads what is there. `ending`: the end of the stream is near.
     fn read(&mut self, now: Instant, conn: ConnId, ending: bool) {
         for _ in 0..READS_PER_TURN_MAX {
             let Some(Some(sock)) = self.sockets.get_mut(conn.0 as usize) else {
                 return;
             };
-            match sock.read(&mut self.buffer) {
-                Ok(0) => {
+            match sock.read(&mut self.buffer, &mut self.raw, ending) {
+                Ok((0, _)) => {
                     self.engine
                         .handle_closed(now, conn, &ConnectionError::ClosedByServer);
                     return self.carry_out(now);
                 }
-                Ok(count) => {
+                Ok((count, more)) => {
                     self.engine.handle_bytes(now, conn, &self.buffer[..count]);
                     // The engine may have closed this very connection, and its name must not be
                     // read from again before that is carried out.
                     self.carry_out(now);
-                    if count < self.buffer.len() && !ending {
+                    if !more {
                         return;
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(e) => {
-                    self.engine
-                        .handle_closed(now, conn, &ConnectionError::Io(e.to_string()));
+                Err(Trouble::WouldBlock) => return,
+                Err(Trouble::Over(error)) => {
+                    self.engine.handle_closed(now, conn, &error);
                     return self.carry_out(now);
                 }
             }
@@ -306,18 +323,17 @@ impl Shell {
                 return;
             };
             let unsent = self.engine.unsent(conn);
-            if unsent.is_empty() || sock.connecting || sock.blocked {
+            if sock.connecting || sock.blocked || (unsent.is_empty() && !sock.wants_write()) {
                 return;
             }
             match sock.write(unsent) {
                 Ok(count) => self.engine.handle_written(conn, count),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                Err(Trouble::WouldBlock) => {
                     sock.blocked = true;
                     return;
                 }
-                Err(e) => {
-                    self.engine
-                        .handle_closed(now, conn, &ConnectionError::Io(e.to_string()));
+                Err(Trouble::Over(error)) => {
+                    self.engine.handle_closed(now, conn, &error);
                     return self.carry_out(now);
                 }
             }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::tls::{TlsStream, Trouble};
 use mio::net::TcpStream;
 use shardlane_proto::ConnectFailure;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -14,10 +15,14 @@ const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Sock {
     pub(crate) stream: TcpStream,
+    /// TCP, or TLS, is not up yet.
     pub(crate) connecting: bool,
+    tcp_is_up: bool,
     source_port: Option<u16>,
     /// The kernel's buffer was full at the last write.
     pub(crate) blocked: bool,
+    /// `None` in plain text.
+    tls: Option<Box<TlsStream>>,
 }
 
 impl Sock {
@@ -58,32 +63,76 @@ impl Sock {
         Ok(Self {
             stream: TcpStream::from_std(socket.into()),
             connecting: true,
+            tcp_is_up: false,
             source_port,
             blocked: false,
+            tls: None,
         })
     }
 
-    /// After a writable event: the local port once connected, `None` while it is still under way.
-    pub(crate) fn finish_connect(&mut self) -> Result<Option<u16>, ConnectFailure> {
-        if let Some(error) = self.stream.take_error().unwrap_or_else(Some) {
-            return Err(failure(&error, self.source_port));
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => {
-                self.connecting = false;
-                Ok(Some(self.stream.local_addr().map_or(0, |a| a.port())))
+    /// Speaks TLS as soon as TCP is up.
+    pub(crate) fn with_tls(mut self, tls: TlsStream) -> Self {
+        self.tls = Some(Box::new(tls));
+        self
+    }
+
+    /// After an event: the local port once connected, through TLS too; `None` while it is still under way.
+    pub(crate) fn finish_connect(&mut self, raw: &mut [u8]) -> Result<Option<u16>, ConnectFailure> {
+        if !self.tcp_is_up {
+            if let Some(error) = self.stream.take_error().unwrap_or_else(Some) {
+                return Err(failure(&error, self.source_port));
             }
-            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(None),
-            Err(e) => Err(failure(&e, self.source_port)),
+            match self.stream.peer_addr() {
+                Ok(_) => self.tcp_is_up = true,
+                Err(e) if e.kind() == io::ErrorKind::NotConnected => return Ok(None),
+                Err(e) => return Err(failure(&e, self.source_port)),
+            }
+        }
+        if let Some(tls) = &mut self.tls
+            && !tls
+                .handshake(&mut self.stream, raw)
+                .map_err(ConnectFailure::Tls)?
+        {
+            return Ok(None);
+        }
+        self.connecting = false;
+        Ok(Some(self.stream.local_addr().map_or(0, |a| a.port())))
+    }
+
+    /// Reads into `buffer`: how much (zero is the end), and whether there may be more. A short read of a plain
+    /// socket empties it, and what comes later makes an event of its own; so unless `ending` tells that the end is
+    /// near, it saves the read that would only say "nothing more". `raw` is room for what is encrypted.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        raw: &mut [u8],
+        ending: bool,
+    ) -> Result<(usize, bool), Trouble> {
+        if let Some(tls) = &mut self.tls {
+            return tls.read(&mut self.stream, raw, buffer);
+        }
+        let count = retry(|| self.stream.read(buffer))?;
+        Ok((count, count == buffer.len() || ending))
+    }
+
+    /// Writes some of `bytes`: how many.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, Trouble> {
+        match &mut self.tls {
+            Some(tls) => tls.write(&mut self.stream, bytes),
+            None => Ok(retry(|| self.stream.write(bytes))?),
         }
     }
 
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        retry(|| self.stream.read(buffer))
+    /// Whether bytes that were taken wait to be written: then call [`Self::write`] again, with nothing if need be.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        retry(|| self.stream.write(bytes))
+    /// Before the socket is closed.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.say_goodbye(&mut self.stream);
+        }
     }
 }
 

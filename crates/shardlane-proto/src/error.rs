@@ -10,12 +10,15 @@ use shardlane_wire::Version;
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 
 use crate::advice::AdviceError;
+use crate::tls_error::TlsError;
 
 /// Why a connection attempt ended before TCP was up, as the shell reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectFailure {
     /// The local port is taken or forbidden: another one may do.
     PortUnavailable(String),
+    /// TCP came up, TLS did not.
+    Tls(TlsError),
     /// Anything else.
     Failed(String),
 }
@@ -29,6 +32,8 @@ pub enum ConnectionError {
     Connect(String),
     /// TCP connect and handshake took longer than this.
     HandshakeTimeout(Duration),
+    /// TLS failed.
+    Tls(TlsError),
     /// The server closed the connection.
     ClosedByServer,
     /// Reading or writing failed.
@@ -84,6 +89,7 @@ impl fmt::Display for ConnectionError {
         match self {
             Self::Resolve(why) => write!(f, "cannot resolve the name: {why}"),
             Self::Connect(why) => write!(f, "could not connect: {why}"),
+            Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::HandshakeTimeout(after) => write!(f, "no connection within {after:?}"),
             Self::ClosedByServer => f.write_str("the server closed the connection"),
             Self::Io(why) => write!(f, "connection failed: {why}"),

@@ -22,6 +22,7 @@ mod pool;
 mod request;
 mod rng;
 mod time;
+mod tls_error;
 
 pub use advice::{Advice, AdviceError, LoginStep, Question, QuestionId, RetryQuestion, Secret};
 pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
@@ -41,3 +42,4 @@ pub use policy::{
 };
 pub use request::{Answer, Latencies, Outcome, PreparedRef, PreparedRefs, RequestSpec, Target};
 pub use time::Instant;
+pub use tls_error::{TlsError, TlsFault};

@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::tls::TlsConfig;
+
 /// The greatest number of nodes in one embedded cluster: the last byte of an address in a /24.
 pub const NODES_MAX: usize = 250;
 
@@ -53,6 +55,8 @@ pub struct ClusterConfig {
     pub tablets_routing: TabletsRouting,
     /// How long a coordinator waits for replicas.
     pub timeouts: Timeouts,
+    /// If set, every node listens for TLS as well.
+    pub tls: Option<TlsConfig>,
 }
 
 impl Default for ClusterConfig {
@@ -74,6 +78,7 @@ impl Default for ClusterConfig {
             lwt_with_tablets: true,
             tablets_routing: TabletsRouting::V1,
             timeouts: Timeouts::default(),
+            tls: None,
         }
     }
 }
@@ -147,8 +152,16 @@ impl ClusterConfig {
         if self.ignore_msb > 63 {
             return bad(format!("ignore_msb is at most 63, not {}", self.ignore_msb));
         }
-        if self.port != 0 && self.shard_aware_port == Some(self.port) {
-            return bad(format!("port and shard-aware port are both {}", self.port));
+        let tls = self.tls.as_ref();
+        let ports = [
+            Some(self.port),
+            self.shard_aware_port,
+            tls.map(|t| t.port),
+            tls.and_then(|t| t.shard_aware_port),
+        ];
+        let chosen: Vec<u16> = ports.into_iter().flatten().filter(|&p| p != 0).collect();
+        if let Some(twice) = (1..chosen.len()).find(|&i| chosen[..i].contains(&chosen[i])) {
+            return bad(format!("two ports are both {}", chosen[twice]));
         }
         let last = self.address(NODES_MAX.min(self.nodes + 1) - 1);
         if !self.first_address.is_loopback() || !last.is_loopback() {

@@ -18,6 +18,7 @@ mod net;
 mod node;
 mod rng;
 pub mod stats;
+mod tls;
 
 pub use cluster::{Cluster, ControlError, NodeInfo, NodePlan, NodeState};
 pub use config::{
@@ -25,3 +26,4 @@ pub use config::{
 };
 pub use faults::{Condition, PortFault, Reaction, Rule, RuleId, TabletLie};
 pub use stats::{ClusterStats, NodeStats, PortKind, ShardStats};
+pub use tls::{COMMON_NAME, CertificateFlaw, TlsConfig, TlsVersions};

@@ -12,14 +12,35 @@ pub enum PortKind {
     Normal,
     /// The shard-aware port: the client's source port picks the shard.
     ShardAware,
+    /// The normal port with TLS.
+    NormalTls,
+    /// The shard-aware port with TLS.
+    ShardAwareTls,
 }
 
 impl PortKind {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Normal,
+        Self::ShardAware,
+        Self::NormalTls,
+        Self::ShardAwareTls,
+    ];
+
     const fn index(self) -> usize {
-        match self {
-            Self::Normal => 0,
-            Self::ShardAware => 1,
-        }
+        self as usize
+    }
+
+    /// Whether the client's source port picks the shard.
+    #[must_use]
+    pub const fn is_shard_aware(self) -> bool {
+        matches!(self, Self::ShardAware | Self::ShardAwareTls)
+    }
+
+    /// Whether clients speak TLS there.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::NormalTls | Self::ShardAwareTls)
     }
 }
 
@@ -38,10 +59,12 @@ pub(crate) enum Arrival {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct ShardCounters {
-    opened: [AtomicU64; 2],
-    closed: [AtomicU64; 2],
+    opened: [AtomicU64; 4],
+    closed: [AtomicU64; 4],
     /// Set by the shard that accepts, so that the least loaded shard is known without asking.
-    current: [AtomicU64; 2],
+    current: [AtomicU64; 4],
+    tls_handshakes: AtomicU64,
+    tls_resumed: AtomicU64,
     requests: AtomicU64,
     right_shard: AtomicU64,
     wrong_shard: AtomicU64,
@@ -74,6 +97,13 @@ impl ShardCounters {
         get(&self.current[port.index()])
     }
 
+    pub(crate) fn tls_handshake(&self, is_resumed: bool) {
+        add(&self.tls_handshakes);
+        if is_resumed {
+            add(&self.tls_resumed);
+        }
+    }
+
     pub(crate) fn request(&self) {
         add(&self.requests);
     }
@@ -102,6 +132,8 @@ impl ShardCounters {
     pub(crate) fn reset(&self) {
         let pairs = self.opened.iter().chain(&self.closed);
         let rest = [
+            &self.tls_handshakes,
+            &self.tls_resumed,
             &self.requests,
             &self.right_shard,
             &self.wrong_shard,
@@ -124,6 +156,10 @@ impl ShardCounters {
         ShardStats {
             normal_port: port(PortKind::Normal),
             shard_aware_port: port(PortKind::ShardAware),
+            tls_port: port(PortKind::NormalTls),
+            tls_shard_aware_port: port(PortKind::ShardAwareTls),
+            tls_handshakes: get(&self.tls_handshakes),
+            tls_resumed: get(&self.tls_resumed),
             requests: get(&self.requests),
             right_shard: get(&self.right_shard),
             wrong_shard: get(&self.wrong_shard),
@@ -163,6 +199,14 @@ pub struct ShardStats {
     pub normal_port: ConnectionStats,
     /// Connections that came in by the shard-aware port.
     pub shard_aware_port: ConnectionStats,
+    /// Connections that came in by the normal port with TLS.
+    pub tls_port: ConnectionStats,
+    /// Connections that came in by the shard-aware port with TLS.
+    pub tls_shard_aware_port: ConnectionStats,
+    /// TLS handshakes that went through.
+    pub tls_handshakes: u64,
+    /// Those of them that resumed an earlier session.
+    pub tls_resumed: u64,
     /// Request frames that arrived on connections of this shard, of any kind.
     pub requests: u64,
     /// Requests with a routable token (EXECUTE of one partition, BATCH of one partition) that
@@ -185,6 +229,10 @@ impl ShardStats {
         Self {
             normal_port: self.normal_port.plus(other.normal_port),
             shard_aware_port: self.shard_aware_port.plus(other.shard_aware_port),
+            tls_port: self.tls_port.plus(other.tls_port),
+            tls_shard_aware_port: self.tls_shard_aware_port.plus(other.tls_shard_aware_port),
+            tls_handshakes: self.tls_handshakes + other.tls_handshakes,
+            tls_resumed: self.tls_resumed + other.tls_resumed,
             requests: self.requests + other.requests,
             right_shard: self.right_shard + other.right_shard,
             wrong_shard: self.wrong_shard + other.wrong_shard,
@@ -195,9 +243,12 @@ impl ShardStats {
         }
     }
 
-    /// Connections of both ports.
+    /// Connections of all ports.
     pub fn connections(&self) -> ConnectionStats {
-        self.normal_port.plus(self.shard_aware_port)
+        self.normal_port
+            .plus(self.shard_aware_port)
+            .plus(self.tls_port)
+            .plus(self.tls_shard_aware_port)
     }
 
     /// Requests with a routable token, wherever they arrived.

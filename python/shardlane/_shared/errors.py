@@ -154,6 +154,9 @@ def _unreachable(info: dict[str, Any]) -> exc.ShardlaneError:
     for point in unreached:
         if point["is_login"]:
             return _no_login(info, reasons, listed, point.get("cause", 0))
+    for point in unreached:
+        if fault := point.get("tls"):
+            return _no_tls(info, reasons, listed, fault)
     return exc.NoHostAvailable(
         f"no contact point could be reached: {listed}",
         reasons=reasons,
@@ -173,6 +176,37 @@ def _no_login(
     )
     if cause:
         error.__cause__ = callouts.cause(cause)
+    return error
+
+
+# What to do about each fault of TLS.
+_TLS_HINTS = {
+    "unknown_issuer": "give the CA of the cluster: tls=shardlane.TLS(ca_file=...)",
+    "expired": "renew the server's certificate; is this machine's clock right?",
+    "not_valid_yet": "is this machine's clock right?",
+    "wrong_name": "connect by a name or address that the certificate is for, or give"
+    " tls=shardlane.TLS(server_name=...) if all nodes share a name",
+    "revoked": "give the server a new certificate",
+    "not_for_servers": "give the server a certificate that its CA has issued for servers",
+    "bad_certificate": "look at the server's certificate: openssl s_client -connect host:port",
+    "not_tls": "leave out tls=, or give the port= on which the server speaks TLS (9142?)",
+    "tls_wanted": "give tls=, or the port= on which the server speaks plain text",
+    "client_certificate_wanted": "give one: tls=shardlane.TLS(cert_file=..., key_file=...)",
+    "client_certificate_refused": "is the CA of cert_file= among those that the server trusts?",
+    "nothing_in_common": "look at the versions of TLS and the ciphers that the server allows; or"
+    " does it want a client certificate?",
+    "closed": "does the server speak TLS on this port, and does it want a client certificate?",
+}
+
+
+def _no_tls(info: dict[str, Any], reasons: dict[str, str], listed: str, fault: str) -> exc.TlsError:
+    error = exc.TlsError(
+        f"no contact point could be reached: {listed}",
+        reasons=reasons,
+        hint=_TLS_HINTS.get(fault),
+        **_request(info),
+    )
+    error.fault = fault
     return error
 
 

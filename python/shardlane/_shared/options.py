@@ -13,8 +13,10 @@ from .auth import LoginHandler, checked_auth, checked_authenticators
 from .callouts import Helpers
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
+from .tls import TLS, prepared
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping, Sequence
 
     from .auth import AuthProvider
@@ -33,6 +35,7 @@ class ClusterKeywords(TypedDict, total=False):
     password: str | None
     auth: AuthProvider | None
     allowed_authenticators: Sequence[str] | None
+    tls: bool | TLS | ssl.SSLContext | None
     local_datacenter: str | None
     compression: str | None
     protocol_version: int | None
@@ -103,6 +106,7 @@ class ClusterOptions:
     password: str | None = field(default=None, repr=False)
     auth: AuthProvider | None = field(default=None, repr=False)
     allowed_authenticators: Sequence[str] | None = None
+    tls: _core.Tls | None = field(default=None, repr=False)
     compression: str | None = None
     protocol_version: int | None = None
     shard_awareness: str = "full"
@@ -138,6 +142,7 @@ class ClusterOptions:
                 f"unknown option {min(unknown)!r}",
                 hint=f"there are: port, {', '.join(sorted(known))}",
             )
+        options["tls"] = prepared(options.get("tls"))
         self = cls(parse(contact_points, port), **options)
         self._check()
         return self

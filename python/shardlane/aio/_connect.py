@@ -9,6 +9,7 @@ from shardlane._shared.options import SessionOptions, checked_keyspace
 from ._cluster import Cluster, Connecting
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
 
     from typing_extensions import Unpack
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shardlane._shared.contact_points import ContactPoints
     from shardlane._shared.options import ConnectKeywords
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+    from shardlane._shared.tls import TLS
 
 T = TypeVar("T")
 
@@ -66,6 +68,7 @@ def connect(
     password: str | None = None,
     auth: AuthProvider | None = None,
     allowed_authenticators: Sequence[str] | None = None,
+    tls: bool | TLS | ssl.SSLContext | None = None,
     local_datacenter: str | None = None,
     timeout: float | None = 10.0,
     consistency: Consistency | str = "LOCAL_QUORUM",
@@ -109,6 +112,10 @@ def connect(
             ``"address:port"`` and returns one for each connection.
         allowed_authenticators: classes of authenticators, as the server names them, to which the
             password may be sent; None for those known to want it, ``["*"]`` for any.
+        tls: True for TLS with certificates verified by the system's CAs, a `TLS` for more options,
+            or an ``ssl.SSLContext`` to take them from (all but a client certificate, which cannot
+            be read from it). None for plain text. The port may be another one: 9142 with ScyllaDB's
+            defaults.
         local_datacenter: whose nodes come first; None for that of the first node reached.
         timeout: seconds until RequestTimeout for each request; None for no limit.
         consistency: how many replicas have to answer.
@@ -155,6 +162,7 @@ def connect(
     Raises:
         ConfigurationError: an option makes no sense; raised at once, without awaiting.
         AuthenticationError: the login failed; also a NoHostAvailable.
+        TlsError: TLS failed, or one side speaks it and the other does not; also a NoHostAvailable.
         NoHostAvailable: no contact point could be reached; ``reasons`` tells why.
         UnknownKeyspace: there is no such keyspace.
     """
@@ -175,6 +183,7 @@ def connect(
         password=password,
         auth=auth,
         allowed_authenticators=allowed_authenticators,
+        tls=tls,
         local_datacenter=local_datacenter,
         compression=compression,
         protocol_version=protocol_version,

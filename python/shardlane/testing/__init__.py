@@ -16,18 +16,20 @@ from __future__ import annotations
 from . import faults
 from ._cluster import Cluster, Fault, Tablet, TestNode
 from ._stats import ClusterStats, NodeStats, ShardStats
+from ._tls import ServerTLS
 
 __all__ = [
     "Cluster",
     "ClusterStats",
     "Fault",
     "NodeStats",
+    "ServerTLS",
     "ShardStats",
     "Tablet",
     "TestNode",
     "faults",
 ]
 
-for _public in (Cluster, ClusterStats, Fault, NodeStats, ShardStats, Tablet, TestNode):
+for _public in (Cluster, ClusterStats, Fault, NodeStats, ServerTLS, ShardStats, Tablet, TestNode):
     # What users see is where they import it from.
     _public.__module__ = __name__

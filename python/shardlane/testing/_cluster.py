@@ -6,9 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shardlane import _core, aio, sync
+from shardlane._shared.tls import TLS
 from shardlane.exceptions import ConfigurationError
 
 from . import _stats
+from ._tls import ServerTLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +42,7 @@ class Cluster:
             one with the fewest connections.
         username: if given, clients have to log in as this user, ...
         password: ... with this password.
+        tls: whether there are ports with TLS as well: True, or a `ServerTLS`.
         seed: of tokens, host ids and whatever else looks random.
         tablets_routing: how clients are told of tablets: ``"v1"``; ``"v2"``, with versions, as
             newer ScyllaDB does as an experiment; ``"off"``, not at all.
@@ -68,6 +71,7 @@ class Cluster:
         random_shard: bool = False,
         username: str | None = None,
         password: str | None = None,
+        tls: bool | ServerTLS = False,
         seed: int = 0,
         tablets_routing: Literal["off", "v1", "v2"] = "v1",
         lwt_with_tablets: bool = True,
@@ -85,6 +89,7 @@ class Cluster:
                 random_shard=random_shard,
                 username=username,
                 password=password,
+                tls=None if tls is False else (ServerTLS() if tls is True else tls)._rule(),
                 seed=seed,
                 tablets_routing=tablets_routing,
                 lwt_with_tablets=lwt_with_tablets,
@@ -116,6 +121,32 @@ class Cluster:
     def shard_aware_port(self) -> int | None:
         """The port where the client's source port picks the shard; None if there is none."""
         return self._running.shard_aware_port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of the CQL protocol with TLS; None if there is none."""
+        return self._running.tls_port
+
+    @property
+    def tls_shard_aware_port(self) -> int | None:
+        """The shard-aware port with TLS; None if there is none."""
+        return self._running.tls_shard_aware_port
+
+    @property
+    def tls_contact_points(self) -> list[str]:
+        """Address and TLS port of each node."""
+        return [f"{address}:{self.tls_port}" for address in self._running.addresses]
+
+    @property
+    def ca_pem(self) -> str | None:
+        """The certificate of the CA that has issued the nodes', as PEM; None without TLS."""
+        return self._running.ca_pem
+
+    @property
+    def client_tls(self) -> TLS:
+        """What a client needs to be sure of the cluster, and the cluster of it."""
+        certificate, key = self._running.client_pem or (None, None)
+        return TLS(ca_data=self.ca_pem, cert_data=certificate, key_data=key)
 
     @property
     def nodes(self) -> list[TestNode]:
@@ -174,14 +205,28 @@ class Cluster:
         return self._running.split_tablets(keyspace, table)
 
     def connect(self, keyspace: str | None = None, **options: Any) -> sync.Session[Any]:
-        """Connect to all nodes; see ``shardlane.connect`` for options."""
-        options = {**self._login, **options}
-        return sync.connect(self.contact_points, keyspace=keyspace, **options)
+        """Connect to all nodes; see ``shardlane.connect`` for options.
+
+        With ``tls=True`` the cluster's own CA is trusted.
+        """
+        points, options = self._for_clients(options)
+        return sync.connect(points, keyspace=keyspace, **options)
 
     def aio_connect(self, keyspace: str | None = None, **options: Any) -> aio.Connecting[Any]:
-        """Connect to all nodes, for asyncio; see ``shardlane.connect`` for options."""
+        """Connect to all nodes, for asyncio; see ``shardlane.connect`` for options.
+
+        With ``tls=True`` the cluster's own CA is trusted.
+        """
+        points, options = self._for_clients(options)
+        return aio.connect(points, keyspace=keyspace, **options)
+
+    def _for_clients(self, options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         options = {**self._login, **options}
-        return aio.connect(self.contact_points, keyspace=keyspace, **options)
+        if not options.get("tls"):
+            return self.contact_points, options
+        if options["tls"] is True:
+            options["tls"] = self.client_tls
+        return self.tls_contact_points, options
 
     def fault(self, condition: Condition, reaction: Reaction) -> Fault:
         """Have something go wrong from now on; see `shardlane.testing.faults`.

@@ -38,6 +38,18 @@ class ShardStats:
     """Connections open now that came in by the shard-aware port."""
     shard_aware_connections_opened: int = 0
     """Connections accepted on the shard-aware port."""
+    tls_connections: int = 0
+    """Connections open now that came in by the normal port with TLS."""
+    tls_connections_opened: int = 0
+    """Connections accepted on the normal port with TLS."""
+    tls_shard_aware_connections: int = 0
+    """Connections open now that came in by the shard-aware port with TLS."""
+    tls_shard_aware_connections_opened: int = 0
+    """Connections accepted on the shard-aware port with TLS."""
+    tls_handshakes: int = 0
+    """TLS handshakes that went through."""
+    tls_resumed: int = 0
+    """Those of them that resumed an earlier session."""
 
 
 class _Sums:

@@ -32,6 +32,7 @@ use crate::advice::{Advice, AdviceError, LoginStep};
 use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::time::Instant;
+use crate::tls_error::{TlsError, TlsFault};
 
 /// Unsent bytes from which a connection counts as busy: the peer does not read.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
@@ -106,6 +107,8 @@ pub(crate) struct Connection {
     /// Total bytes handed to the shell so far.
     written: u64,
     begun: Instant,
+    /// Whether the server has said anything.
+    heard: bool,
     last_read: Instant,
     /// When to look at the orphans again; until then there is no need to.
     orphans_due: Option<Instant>,
@@ -129,6 +132,7 @@ impl Connection {
             out_start: 0,
             written: 0,
             begun: now,
+            heard: false,
             last_read: now,
             orphans_due: None,
         }
@@ -148,6 +152,7 @@ impl Connection {
         mut input: &[u8],
     ) -> Result<(), ConnectionError> {
         self.last_read = now;
+        self.check_first_bytes(input)?;
         if let Phase::Open { keepalive_sent } = &mut self.phase {
             *keepalive_sent = None;
         }
@@ -180,6 +185,23 @@ impl Connection {
             let is_compressed = self.compression.is_some();
             parser.begin_segments(is_compressed);
         }
+    }
+
+    /// A server that wants TLS answers the first plain frame with a TLS alert (type 0x15, version 3.x), which is no
+    /// frame of any version, and shorter than its header.
+    fn check_first_bytes(&mut self, input: &[u8]) -> Result<(), ConnectionError> {
+        if matches!(self.phase, Phase::Handshaking(Handshake::AwaitSupported))
+            && !std::mem::replace(&mut self.heard, true)
+            && !self.config.tls
+            && input.starts_with(&[0x15, 3])
+        {
+            let what = "the server speaks TLS on this port, and got plain text";
+            return Err(ConnectionError::Tls(TlsError::new(
+                TlsFault::TlsWanted,
+                what,
+            )));
+        }
+        Ok(())
     }
 
     fn handle_frame(&mut self, frame: Frame<'_>) -> Result<(), ConnectionError> {

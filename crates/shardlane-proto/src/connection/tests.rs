@@ -195,6 +195,23 @@ fn handshake_with_a_login() {
     assert_eq!(bench.events(), ["established"]);
 }
 
+#[test]
+fn a_server_that_wants_tls_is_recognised() {
+    let alert = [0x15, 3, 1, 0, 2, 2, 10];
+    let mut bench = Bench::new(|_| {});
+    let end = bench.conn.handle_bytes(START, &alert).unwrap_err();
+    assert!(
+        matches!(&end, ConnectionError::Tls(e) if e.fault == TlsFault::TlsWanted),
+        "{end:?}"
+    );
+    // The rest of a frame, or from a server that speaks TLS with us: no alert.
+    let mut bench = Bench::new(|_| {});
+    bench.conn.handle_bytes(START, &[0x84]).unwrap();
+    bench.conn.handle_bytes(START, &alert).unwrap();
+    let mut bench = Bench::new(|config| config.tls = true);
+    bench.conn.handle_bytes(START, &alert).unwrap();
+}
+
 type IsRight = fn(&ConnectionError) -> bool;
 
 #[test]

@@ -17,6 +17,9 @@ use crate::time::Instant;
 /// How long to wait when the process has no connection attempt left.
 const BUDGET_RETRY: Duration = Duration::from_millis(5);
 
+/// Addresses whose names are remembered: far more than contact points resolve to.
+const NAMES_MAX: usize = 4096;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Control,
@@ -87,11 +90,7 @@ impl<C> Engine<C> {
         match node.pool.opened(conn, via, &mut self.rng) {
             Ok(source_port) => {
                 entry.local_port = source_port.unwrap_or(0);
-                self.effects.push_back(Effect::Connect {
-                    conn,
-                    address,
-                    source_port,
-                });
+                self.push_connect(conn, address, source_port);
             }
             Err(()) => {
                 // The configured range has no port for this shard: the legacy algorithm may still get there.
@@ -131,6 +130,15 @@ impl<C> Engine<C> {
         conn
     }
 
+    fn push_connect(&mut self, conn: ConnId, address: SocketAddr, source_port: Option<u16>) {
+        self.effects.push_back(Effect::Connect {
+            conn,
+            address,
+            source_port,
+            name: self.names.get(&address.ip()).cloned(),
+        });
+    }
+
     pub(super) fn serve_control(&mut self, now: Instant, request: ControlRequest) {
         match request {
             ControlRequest::Resolve { host, port } => {
@@ -139,11 +147,7 @@ impl<C> Engine<C> {
             ControlRequest::Connect { address } => {
                 let conn = self.insert_connection(now, Role::Control, Via::Normal, address);
                 self.control.opened(conn);
-                self.effects.push_back(Effect::Connect {
-                    conn,
-                    address,
-                    source_port: None,
-                });
+                self.push_connect(conn, address, None);
             }
             ControlRequest::Send {
                 conn,
@@ -170,6 +174,15 @@ impl<C> Engine<C> {
         host: &str,
         result: Result<Vec<SocketAddr>, String>,
     ) {
+        if let Ok(addresses) = &result {
+            let name: Arc<str> = host.into();
+            let ips = addresses.iter().map(SocketAddr::ip);
+            // A name that has moved on may leave addresses behind, whose nodes may still be there.
+            if self.names.len() > NAMES_MAX {
+                self.names.clear();
+            }
+            self.names.extend(ips.map(|ip| (ip, name.clone())));
+        }
         self.control
             .handle_resolved(now, host, result, &mut self.rng);
         self.follow_up(now);
@@ -197,15 +210,12 @@ impl<C> Engine<C> {
                 {
                     let address = entry.address;
                     self.connections[conn.0 as usize].local_port = port;
-                    self.effects.push_back(Effect::Connect {
-                        conn,
-                        address,
-                        source_port: Some(port),
-                    });
+                    self.push_connect(conn, address, Some(port));
                     return;
                 }
                 ConnectionError::Connect(format!("every local port was taken ({why})"))
             }
+            ConnectFailure::Tls(error) => ConnectionError::Tls(error),
             ConnectFailure::Failed(why) => ConnectionError::Connect(why),
         };
         self.drop_connection(now, conn, &error);

@@ -26,7 +26,7 @@ mod tablets;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -65,6 +65,9 @@ pub enum Effect {
         address: SocketAddr,
         /// The local port to bind first.
         source_port: Option<u16>,
+        /// The contact point's name that was resolved to this address: TLS verifies it. An address that came
+        /// otherwise, from the user or from other nodes, has none.
+        name: Option<Arc<str>>,
     },
     /// Close the socket (it may be in the middle of connecting). The engine has forgotten it already.
     Close {
@@ -167,6 +170,8 @@ pub struct Engine<C> {
     prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
     schema_waiters: Vec<SchemaWaiter>,
     ready_waiters: Vec<C>,
+    /// Names of contact points, by what they were resolved to.
+    names: HashMap<IpAddr, Arc<str>>,
     /// Who waits for an answer of the application.
     questions: HashMap<QuestionId, Asker>,
     questions_asked: u64,
@@ -212,6 +217,7 @@ impl<C> Engine<C> {
             prepares: HashMap::new(),
             schema_waiters: Vec::new(),
             ready_waiters: Vec::new(),
+            names: HashMap::new(),
             questions: HashMap::new(),
             questions_asked: 0,
             effects: VecDeque::new(),

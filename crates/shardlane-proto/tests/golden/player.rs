@@ -126,6 +126,7 @@ impl Player {
                 conn,
                 address,
                 source_port,
+                name: _,
             } => {
                 let SocketAddr::V4(v4) = address else {
                     panic!("{address}")

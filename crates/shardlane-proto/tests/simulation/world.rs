@@ -129,6 +129,8 @@ pub(crate) struct World {
     pub(crate) engine: Engine<u64>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) names: BTreeMap<String, Vec<usize>>,
+    /// Which name each address was resolved from last.
+    resolved: BTreeMap<IpAddr, String>,
     pub(crate) sockets: BTreeMap<u64, Socket>,
     pub(crate) by_conn: BTreeMap<ConnId, u64>,
     pub(crate) client: Client,
@@ -174,6 +176,7 @@ impl World {
             nodes,
             names: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            resolved: BTreeMap::new(),
             by_conn: BTreeMap::new(),
             client: Client::default(),
             unkindness: Unkindness::default(),
@@ -315,13 +318,16 @@ impl World {
             }
             Happening::Serve { socket, request } => self.serve(socket, request),
             Happening::Resolved { host, port } => {
-                let result = match self.names.get(&host) {
+                let result: Result<Vec<SocketAddr>, String> = match self.names.get(&host) {
                     Some(nodes) => Ok(nodes
                         .iter()
                         .map(|&n| SocketAddr::new(self.nodes[n].address.ip(), port))
                         .collect()),
                     None => Err("no such host".to_owned()),
                 };
+                for address in result.iter().flatten() {
+                    self.resolved.insert(address.ip(), host.clone());
+                }
                 self.engine.handle_resolved(self.now, &host, result);
             }
             Happening::Advised { question, answer } => {
@@ -368,7 +374,10 @@ impl World {
                     conn,
                     address,
                     source_port,
+                    name,
                 } => {
+                    let resolved = self.resolved.get(&address.ip());
+                    assert_eq!(name.as_deref(), resolved.map(String::as_str));
                     self.connect(conn, address, source_port);
                 }
                 Effect::Close { conn } => {

@@ -173,7 +173,7 @@ impl Cluster {
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
         reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
-        callouts=None, asks=Vec::new(), user_types=None
+        tls=None, callouts=None, asks=Vec::new(), user_types=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -201,6 +201,7 @@ impl Cluster {
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
+        tls: Option<PyRef<'_, security::Tls>>,
         callouts: Option<PyRef<'_, Callouts>>,
         asks: Vec<String>,
         user_types: Option<Py<Registry>>,
@@ -291,8 +292,12 @@ impl Cluster {
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
             .ok_or_else(|| bad("statement_cache_size=0: statements with parameters are always prepared, keep at least 1"))?;
-        let client = Client::start(config, callouts.map(|c| c.advisor()))
-            .map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
+        let client = Client::start(
+            config,
+            tls.map(|t| t.0.clone()),
+            callouts.map(|c| c.advisor()),
+        )
+        .map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
         let core = Core {
             client: ManuallyDrop::new(Arc::new(client)),
             origin: Origin::here(),

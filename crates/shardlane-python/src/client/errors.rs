@@ -106,8 +106,10 @@ fn describe_unreached<'py>(
     info.set_item("point", point)?;
     info.set_item("message", error.to_string())?;
     info.set_item("is_login", error.is_authentication())?;
-    if let ConnectionError::Advice(AdviceError { cause, .. }) = error {
-        info.set_item("cause", cause)?;
+    match error {
+        ConnectionError::Advice(AdviceError { cause, .. }) => info.set_item("cause", cause)?,
+        ConnectionError::Tls(error) => info.set_item("tls", error.fault.as_str())?,
+        _ => {}
     }
     Ok(info)
 }

@@ -25,6 +25,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<page::Page>()?;
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<security::Tls>()?;
     module.add_class::<callouts::Callouts>()?;
     module.add_class::<callouts::Callout>()?;
     fork::watch(module.py())

@@ -1,6 +1,7 @@
 //! The embedded cluster as Python sees it: `shardlane._core.Server`.
 
 mod faults;
+mod tls;
 
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
@@ -40,7 +41,7 @@ impl Server {
     #[pyo3(signature = (
         *, nodes=3, shards=ShardsArg::Same(4), port=0, shard_aware_port=Some(0), datacenters=None, racks=1,
         vnodes=16, first_address="127.0.0.1", random_shard=false, username=None, password=None, seed=0,
-        tablets_routing="v1", lwt_with_tablets=true
+        tablets_routing="v1", lwt_with_tablets=true, tls=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -59,6 +60,7 @@ impl Server {
         seed: u64,
         tablets_routing: &str,
         lwt_with_tablets: bool,
+        tls: Option<tls::TlsArg>,
     ) -> PyResult<Self> {
         let first_address: Ipv4Addr = first_address.parse().map_err(|_| {
             PyValueError::new_err(format!(
@@ -93,6 +95,7 @@ impl Server {
             },
             tablets_routing: routing(tablets_routing)?,
             lwt_with_tablets,
+            tls: tls.map(tls::TlsArg::into_config).transpose()?,
             ..ClusterConfig::default()
         };
         let cluster = py.detach(|| Cluster::start(config)).map_err(|e| match &e {
@@ -125,6 +128,27 @@ impl Server {
     #[getter]
     fn shard_aware_port(&self) -> Option<u16> {
         self.cluster.shard_aware_port()
+    }
+
+    #[getter]
+    fn tls_port(&self) -> Option<u16> {
+        self.cluster.tls_port()
+    }
+
+    #[getter]
+    fn tls_shard_aware_port(&self) -> Option<u16> {
+        self.cluster.tls_shard_aware_port()
+    }
+
+    #[getter]
+    fn ca_pem(&self) -> Option<String> {
+        self.cluster.ca_pem()
+    }
+
+    /// A client's certificate and key.
+    #[getter]
+    fn client_pem(&self) -> Option<(String, String)> {
+        self.cluster.client_pem()
     }
 
     fn stop(&self, py: Python<'_>) {
@@ -328,6 +352,18 @@ fn describe<'py>(
             "shard_aware_connections_opened",
             stats.shard_aware_port.opened,
         ),
+        ("tls_connections", stats.tls_port.current),
+        ("tls_connections_opened", stats.tls_port.opened),
+        (
+            "tls_shard_aware_connections",
+            stats.tls_shard_aware_port.current,
+        ),
+        (
+            "tls_shard_aware_connections_opened",
+            stats.tls_shard_aware_port.opened,
+        ),
+        ("tls_handshakes", stats.tls_handshakes),
+        ("tls_resumed", stats.tls_resumed),
     ] {
         info.set_item(key, value)?;
     }

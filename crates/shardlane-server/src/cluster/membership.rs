@@ -5,7 +5,7 @@
 //! only then is asked and counted.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use shardlane_wire::Event;
 use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
 
 use super::error::ControlError;
-use super::shared::Shared;
+use super::shared::{Ports, Shared};
 use super::slot::{NodeInfo, NodeState, Slot};
 use super::view::{Member, MemberState, ViewParts, sharder};
 use crate::config::{ClusterConfig, NODES_MAX, SHARDS_MAX, StartError};
@@ -25,6 +25,7 @@ use crate::net::listen::{listen, listen_on_all};
 use crate::node::control::Control;
 use crate::rng::Rng;
 use crate::stats::{ClusterStats, PortKind};
+use crate::tls::Authority;
 
 /// The longest that other shards may take for a barrier or for streaming. Only a bug, or a machine
 /// that hardly runs, takes as long.
@@ -52,16 +53,18 @@ pub(super) struct Plane {
 
 /// The ports that a node listens on, of those the cluster has.
 fn ports_of(shared: &Shared, shards: usize) -> impl Iterator<Item = (PortKind, u16)> {
-    let shard_aware = shared.shard_aware_port.filter(|_| shards > 0);
-    [
-        (PortKind::Normal, Some(shared.port)),
-        (PortKind::ShardAware, shard_aware),
-    ]
-    .into_iter()
-    .filter_map(|(kind, port)| port.map(|port| (kind, port)))
+    PortKind::ALL
+        .into_iter()
+        .filter(move |kind| shards > 0 || !kind.is_shard_aware())
+        .filter_map(|kind| shared.ports.of(kind).map(|port| (kind, port)))
 }
 
-fn new_slot(config: &ClusterConfig, index: usize, plan: &NodePlan) -> Slot {
+fn new_slot(
+    config: &ClusterConfig,
+    authority: Option<&Authority>,
+    index: usize,
+    plan: &NodePlan,
+) -> Result<Slot, StartError> {
     let mut rng = Rng::new(crate::rng::mix(
         config.seed ^ crate::rng::mix(index as u64 + 1),
     ));
@@ -82,7 +85,8 @@ fn new_slot(config: &ClusterConfig, index: usize, plan: &NodePlan) -> Slot {
         .map(|_| Token::from_hash(rng.next_u64() as i64))
         .collect();
     tokens.sort_unstable();
-    Slot::new(info, tokens.into())
+    let tls = authority.map(|a| a.node(info.address)).transpose()?;
+    Ok(Slot::new(info, tokens.into(), tls))
 }
 
 fn member(slot: &Slot, parts: &mut ViewParts, config: &ClusterConfig) -> Member {
@@ -116,19 +120,28 @@ impl Plane {
         config.validate()?;
         let indexes = 0..config.nodes;
         let addresses: Vec<_> = indexes.clone().map(|index| config.address(index)).collect();
+        let all: Vec<_> = indexes.clone().collect();
         let with_shards: Vec<_> = indexes
             .clone()
             .filter(|&index| config.shards_of(index) > 0)
             .collect();
-        let (port, normal) = listen_on_all(&addresses, config.port)?;
-        let (shard_aware_port, mut shard_aware) = match config.shard_aware_port {
-            Some(wanted) if !with_shards.is_empty() => {
-                let addresses: Vec<_> = with_shards.iter().map(|&index| addresses[index]).collect();
-                let (port, listeners) = listen_on_all(&addresses, wanted)?;
-                (Some(port), with_shards.into_iter().zip(listeners).collect())
+        let mut ports = Ports::default();
+        let mut listeners: Vec<(usize, PortKind, TcpListener)> = Vec::new();
+        for (kind, wanted) in wanted_ports(&config) {
+            let nodes = if kind.is_shard_aware() {
+                &with_shards
+            } else {
+                &all
+            };
+            if nodes.is_empty() {
+                continue;
             }
-            _ => (None, Vec::new()),
-        };
+            let at: Vec<_> = nodes.iter().map(|&index| addresses[index]).collect();
+            let (port, bound) = listen_on_all(&at, wanted)?;
+            ports.set(kind, port);
+            listeners.extend(nodes.iter().zip(bound).map(|(&index, l)| (index, kind, l)));
+        }
+        let authority = config.tls.clone().map(Authority::new).transpose()?;
         let flavour = if config.shards_of(0) == 0 {
             Flavour::Cassandra
         } else {
@@ -151,7 +164,7 @@ impl Plane {
         let mut slots = Vec::new();
         let mut cradles = Vec::new();
         for index in indexes {
-            let slot = new_slot(&config, index, &NodePlan::default());
+            let slot = new_slot(&config, authority.as_ref(), index, &NodePlan::default())?;
             let cradle = slot.cradle()?;
             let mut member = member(&slot, &mut parts, &config);
             member.state = MemberState::Up;
@@ -162,27 +175,22 @@ impl Plane {
             cradles.push(cradle);
         }
         let next_epoch = config.nodes as u64;
-        let shared = Arc::new(Shared::new(config, port, shard_aware_port, parts));
+        let shared = Arc::new(Shared::new(config, ports, authority, parts));
         let mut plane = Self {
             shared,
             slots: Vec::new(),
             next_epoch,
         };
         let shared = Arc::clone(&plane.shared);
-        for ((mut slot, cradle), listener) in slots.into_iter().zip(cradles).zip(normal) {
+        for (mut slot, cradle) in slots.into_iter().zip(cradles) {
             slot.run(cradle, &shared)?;
             slot.info.state = NodeState::Up;
-            let at = shard_aware
-                .iter()
-                .position(|(index, _)| *index == slot.info.index);
-            let mut second = at.map(|at| shard_aware.swap_remove(at).1);
-            let mut first = Some(listener);
             for (kind, port) in ports_of(&shared, slot.info.shards) {
                 let address = SocketAddr::new(slot.info.address, port);
-                let listener = match kind {
-                    PortKind::Normal => first.take(),
-                    PortKind::ShardAware => second.take(),
-                };
+                let at = listeners
+                    .iter()
+                    .position(|(index, k, _)| (*index, *k) == (slot.info.index, kind));
+                let listener = at.map(|at| listeners.swap_remove(at).2);
                 match slot.apply_port(kind, address, listener) {
                     Ok(()) => {}
                     Err(ControlError::Start(error)) => return Err(error),
@@ -339,7 +347,7 @@ impl Plane {
 
     fn status(&self, index: usize, change: StatusChangeKind) -> Option<Event> {
         let address = self.slots.get(index)?.as_ref()?.info.address;
-        let address = SocketAddr::new(address, self.shared.port);
+        let address = SocketAddr::new(address, self.shared.ports.normal());
         Some(Event::StatusChange { change, address })
     }
 
@@ -438,7 +446,7 @@ impl Plane {
             let what = "the next address is not in 127.0.0.0/8".to_owned();
             return Err(StartError::Config(what).into());
         }
-        let mut slot = new_slot(&shared.config, index, &plan);
+        let mut slot = new_slot(&shared.config, shared.authority.as_ref(), index, &plan)?;
         let listeners = bind(&shared, &slot)?;
         let cradle = slot.cradle()?;
         let links = Arc::clone(&cradle.links);
@@ -466,7 +474,7 @@ impl Plane {
         })?;
         self.open(index, listeners)?;
         let address = self.slot(index)?.info.address;
-        let address = SocketAddr::new(address, self.shared.port);
+        let address = SocketAddr::new(address, self.shared.ports.normal());
         let new = Event::TopologyChange {
             change: TopologyChangeKind::New,
             address,
@@ -523,7 +531,7 @@ impl Plane {
         self.switch_ring(|_| {})?;
         let down = self.status(index, StatusChangeKind::Down);
         let slot = self.slot(index)?;
-        let address = SocketAddr::new(slot.info.address, self.shared.port);
+        let address = SocketAddr::new(slot.info.address, self.shared.ports.normal());
         let was_up = self.slot(index)?.is_running();
         if was_up {
             self.drain(index)?;
@@ -566,7 +574,23 @@ impl Plane {
     }
 }
 
-type Listeners = Vec<(PortKind, SocketAddr, std::net::TcpListener)>;
+/// The ports that the configuration wants, and their numbers.
+fn wanted_ports(config: &ClusterConfig) -> impl Iterator<Item = (PortKind, u16)> {
+    let tls = config.tls.as_ref();
+    [
+        (PortKind::Normal, Some(config.port)),
+        (PortKind::ShardAware, config.shard_aware_port),
+        (PortKind::NormalTls, tls.map(|t| t.port)),
+        (
+            PortKind::ShardAwareTls,
+            tls.and_then(|t| t.shard_aware_port),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(kind, port)| port.map(|port| (kind, port)))
+}
+
+type Listeners = Vec<(PortKind, SocketAddr, TcpListener)>;
 
 /// Binds a node's ports; they accept when the node is up.
 fn bind(shared: &Shared, slot: &Slot) -> Result<Listeners, ControlError> {

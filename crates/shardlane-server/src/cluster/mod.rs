@@ -21,6 +21,7 @@ pub use slot::{NodeInfo, NodeState};
 use crate::config::{ClusterConfig, StartError};
 use crate::faults::{PortFault, Rule, RuleId};
 use crate::stats::{ClusterStats, PortKind};
+use crate::tls::Authority;
 use membership::Plane;
 use shared::Shared;
 
@@ -65,12 +66,32 @@ impl Cluster {
 
     /// The normal port of every node.
     pub fn port(&self) -> u16 {
-        self.shared.port
+        self.shared.ports.normal()
     }
 
     /// The shard-aware port of every node, unless there is none.
     pub fn shard_aware_port(&self) -> Option<u16> {
-        self.shared.shard_aware_port
+        self.shared.ports.of(PortKind::ShardAware)
+    }
+
+    /// The normal port with TLS of every node, if there is one.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.shared.ports.of(PortKind::NormalTls)
+    }
+
+    /// The shard-aware port with TLS of every node, if there is one.
+    pub fn tls_shard_aware_port(&self) -> Option<u16> {
+        self.shared.ports.of(PortKind::ShardAwareTls)
+    }
+
+    /// The certificate of the CA that has issued those of the nodes, as PEM; `None` without TLS.
+    pub fn ca_pem(&self) -> Option<String> {
+        self.shared.authority.as_ref().map(Authority::ca_pem)
+    }
+
+    /// A certificate and its key for a client, as PEM; `None` without TLS.
+    pub fn client_pem(&self) -> Option<(String, String)> {
+        self.shared.authority.as_ref().map(Authority::client_pem)
     }
 
     /// Address and normal port of every member, up or down.

@@ -12,14 +12,38 @@ use crate::config::ClusterConfig;
 use crate::engine::Schema;
 use crate::faults::Faults;
 use crate::node::control::Control;
+use crate::stats::PortKind;
+use crate::tls::Authority;
+
+/// The number of each port, the same on all nodes; `None` for one that there is not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ports([Option<u16>; 4]);
+
+impl Ports {
+    pub(crate) fn set(&mut self, kind: PortKind, port: u16) {
+        self.0[kind as usize] = Some(port);
+    }
+
+    pub(crate) const fn of(&self, kind: PortKind) -> Option<u16> {
+        self.0[kind as usize]
+    }
+
+    /// The normal port, which every node has.
+    pub(crate) const fn normal(&self) -> u16 {
+        match self.of(PortKind::Normal) {
+            Some(port) => port,
+            None => 0,
+        }
+    }
+}
 
 /// Shared by everything that belongs to one cluster.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: ClusterConfig,
     /// The ports in use, known after the listeners are bound.
-    pub(crate) port: u16,
-    pub(crate) shard_aware_port: Option<u16>,
+    pub(crate) ports: Ports,
+    pub(crate) authority: Option<Authority>,
     pub(crate) faults: Faults,
     /// Locked by whoever makes the next view; never while waiting for a shard.
     parts: Mutex<ViewParts>,
@@ -40,8 +64,8 @@ pub(crate) fn now_us() -> i64 {
 impl Shared {
     pub(crate) fn new(
         config: ClusterConfig,
-        port: u16,
-        shard_aware_port: Option<u16>,
+        ports: Ports,
+        authority: Option<Authority>,
         mut parts: ViewParts,
     ) -> Self {
         tablets::reconcile(&mut parts);
@@ -49,8 +73,8 @@ impl Shared {
         Self {
             seeds: AtomicU64::new(config.seed),
             config,
-            port,
-            shard_aware_port,
+            ports,
+            authority,
             faults: Faults::default(),
             parts: Mutex::new(parts),
             view: RwLock::new(Arc::new(view)),

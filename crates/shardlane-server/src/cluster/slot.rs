@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
+use rustls::ServerConfig;
 use shardlane_routing::{HostId, Token};
 
 use super::ports::PortGate;
@@ -79,8 +80,8 @@ pub(super) struct Slot {
     pub(super) node: Arc<NodeShared>,
     pub(super) info: NodeInfo,
     pub(super) tokens: Arc<[Token]>,
-    /// The normal and the shard-aware port.
-    pub(super) gates: [PortGate; 2],
+    /// One for each port.
+    pub(super) gates: [PortGate; 4],
     running: Option<Running>,
     /// The data, while the node does not run.
     stores: Vec<Store>,
@@ -88,7 +89,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(info: NodeInfo, tokens: Arc<[Token]>) -> Self {
+    pub(super) fn new(
+        info: NodeInfo,
+        tokens: Arc<[Token]>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let threads = info.shards.max(1);
         let counters: Arc<[ShardCounters]> =
             (0..threads).map(|_| ShardCounters::default()).collect();
@@ -97,6 +102,7 @@ impl Slot {
             statements: Default::default(),
             counters,
             accepted: Default::default(),
+            tls,
         };
         Self {
             node: Arc::new(node),

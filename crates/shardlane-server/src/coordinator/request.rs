@@ -13,7 +13,6 @@ use super::task::{Client, MetadataWish, TabletNote};
 use crate::faults::{Reaction, RequestContext, ResponseFault, TabletLie, first_hit};
 use crate::net::connection::{ConnectionKey, Phase, UNSENT_MAX};
 use crate::node::shard::Shard;
-use crate::stats::PortKind;
 
 /// What a fault leaves of a request.
 enum Judged {
@@ -223,7 +222,7 @@ impl Shard {
         let context = RequestContext {
             opcode: request.opcode(),
             connection: connection.number,
-            shard_aware_port: connection.port == PortKind::ShardAware,
+            shard_aware_port: connection.port.is_shard_aware(),
             node: self.id.node as usize,
             shard: self.id.shard,
             text: text.as_deref(),

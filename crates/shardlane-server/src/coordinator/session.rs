@@ -14,6 +14,7 @@ use crate::config::TabletsRouting;
 use crate::engine::Flavour;
 use crate::net::connection::Phase;
 use crate::node::shard::Shard;
+use crate::stats::PortKind;
 
 /// The flag of bind metadata by which ScyllaDB marks conditional statements.
 pub(crate) const LWT_MARK: u32 = 0x8000_0000;
@@ -65,7 +66,8 @@ impl Shard {
                 nr_shards,
                 ignore_msb,
             }),
-            shard_aware_port: self.shared.shard_aware_port,
+            shard_aware_port: self.shared.ports.of(PortKind::ShardAware),
+            shard_aware_port_ssl: self.shared.ports.of(PortKind::ShardAwareTls),
             lwt_mark: Some(LWT_MARK),
             rate_limit_error: Some(RATE_LIMIT_ERROR),
             tablets_routing_v1: self.shared.config.tablets_routing != TabletsRouting::Off,

@@ -8,6 +8,7 @@ use shardlane_wire::{
     Compression, Dialect, Direction, EventKind, HEADER_LEN, SegmentWriter, StreamParser, Version,
 };
 
+use super::tls::Tls;
 use crate::faults::ResponseFault;
 use crate::stats::PortKind;
 
@@ -39,6 +40,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
+    /// `None` in plain text.
+    pub(crate) tls: Option<Box<Tls>>,
     pub(crate) generation: u32,
     pub(crate) port: PortKind,
     /// The how-manieth connection of its node it is, from 1.
@@ -96,6 +99,7 @@ fn parser(max_frame_bytes: usize, max_version: Version) -> StreamParser {
 impl Connection {
     pub(crate) fn new(
         socket: TcpStream,
+        tls: Option<Box<Tls>>,
         generation: u32,
         port: PortKind,
         number: u64,
@@ -104,6 +108,7 @@ impl Connection {
     ) -> Self {
         Self {
             socket,
+            tls,
             generation,
             port,
             number,
@@ -194,6 +199,9 @@ impl Connection {
 
     /// Reads once. `Ok(0)` is the end of the stream.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(tls) = &mut self.tls {
+            return tls.read(&mut self.socket, buffer);
+        }
         loop {
             match self.socket.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -206,11 +214,23 @@ impl Connection {
     pub(crate) fn flush(&mut self) -> Io {
         self.seal();
         while self.sent < self.out.len() {
-            match self.socket.write(&self.out[self.sent..]) {
+            let result = match &mut self.tls {
+                Some(tls) => tls.write(&mut self.socket, &self.out[self.sent..]),
+                None => self.socket.write(&self.out[self.sent..]),
+            };
+            match result {
                 Ok(0) => return Io::Over,
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Io::Later,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Io::Over,
+            }
+        }
+        if let Some(tls) = &mut self.tls {
+            match tls.flush(&mut self.socket) {
+                Ok(()) => {}
+                // `out` has nothing to send, but is not over either.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Io::Later,
                 Err(_) => return Io::Over,
             }
         }
@@ -221,6 +241,9 @@ impl Connection {
             self.out.clear();
         }
         if self.closes_when_sent {
+            if let Some(tls) = &mut self.tls {
+                tls.say_goodbye(&mut self.socket);
+            }
             Io::Over
         } else {
             Io::Later

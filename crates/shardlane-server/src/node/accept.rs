@@ -22,14 +22,9 @@ pub(crate) struct Port {
     ignored: Vec<TcpStream>,
 }
 
-const KINDS: [PortKind; 2] = [PortKind::Normal, PortKind::ShardAware];
-
 /// Poll tokens of the listeners, below that of the waker.
 const fn token(port: PortKind) -> Token {
-    match port {
-        PortKind::Normal => Token(usize::MAX - 1),
-        PortKind::ShardAware => Token(usize::MAX - 2),
-    }
+    Token(usize::MAX - 1 - port as usize)
 }
 
 impl Shard {
@@ -61,7 +56,7 @@ impl Shard {
 
     /// Whether the token is a listener's, and then accepts.
     pub(super) fn on_listener(&mut self, seen: Token) -> bool {
-        let port = KINDS.into_iter().find(|port| token(*port) == seen);
+        let port = PortKind::ALL.into_iter().find(|port| token(*port) == seen);
         if let Some(port) = port {
             self.accept_from(port);
         }
@@ -69,11 +64,15 @@ impl Shard {
     }
 
     pub(super) fn unlisten_all(&mut self) {
-        KINDS.into_iter().for_each(|port| self.unlisten(port));
+        PortKind::ALL
+            .into_iter()
+            .for_each(|port| self.unlisten(port));
     }
 
     pub(super) fn accept_waiting(&mut self) {
-        KINDS.into_iter().for_each(|port| self.accept_from(port));
+        PortKind::ALL
+            .into_iter()
+            .for_each(|port| self.accept_from(port));
     }
 
     fn accept_from(&mut self, port: PortKind) {
@@ -101,11 +100,11 @@ impl Shard {
         let _ = stream.set_nodelay(true);
         let shards = self.node.counters.len();
         let target = match port {
-            PortKind::ShardAware => {
+            PortKind::ShardAware | PortKind::ShardAwareTls => {
                 let rewritten = usize::from(fault == PortFault::Nat);
                 (usize::from(peer.port()) + rewritten) % shards
             }
-            PortKind::Normal => self.pick_shard(shards),
+            PortKind::Normal | PortKind::NormalTls => self.pick_shard(shards, port),
         };
         let number = self.node.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         self.node.counters[target].connection_opened(port);
@@ -124,11 +123,11 @@ impl Shard {
     }
 
     /// As ScyllaDB's listener: the shard with the fewest connections of this port.
-    fn pick_shard(&mut self, shards: usize) -> usize {
+    fn pick_shard(&mut self, shards: usize, port: PortKind) -> usize {
         match self.shared.config.assignment {
             ShardAssignment::Random => self.rng.below(shards),
             ShardAssignment::LeastLoaded => {
-                let load = |shard: &usize| self.node.counters[*shard].connections(PortKind::Normal);
+                let load = |shard: &usize| self.node.counters[*shard].connections(port);
                 (0..shards).min_by_key(load).unwrap_or(0)
             }
         }

@@ -9,6 +9,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
+use rustls::ServerConfig;
 use slab::Slab;
 
 use super::accept::Port;
@@ -24,6 +25,7 @@ use crate::coordinator::task::Tasks;
 use crate::engine::{Store, Topology};
 use crate::faults::RuleSet;
 use crate::net::connection::{Connection, ConnectionKey, Io, UNSENT_MAX};
+use crate::net::tls::Tls;
 use crate::rng::Rng;
 use crate::stats::ShardCounters;
 
@@ -61,6 +63,8 @@ pub(crate) struct NodeShared {
     pub(crate) counters: Arc<[ShardCounters]>,
     /// Connections accepted since the node started.
     pub(crate) accepted: AtomicU64,
+    /// What it takes to speak TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// A shard, built and run on its own thread.
@@ -97,7 +101,7 @@ pub(crate) struct Shard {
     pub(crate) scratch: Vec<u8>,
     pub(super) poll: Poll,
     inbox: Inbox,
-    pub(super) ports: [Port; 2],
+    pub(super) ports: [Port; 4],
     next_generation: u32,
     is_paused: bool,
     /// Connections that have more to read than one turn allows.
@@ -225,7 +229,10 @@ impl Shard {
         {
             return Some(Arc::clone(topology));
         }
-        let topology = Arc::new(self.view.topology(self.id.node, self.shared.port)?);
+        let topology = Arc::new(
+            self.view
+                .topology(self.id.node, self.shared.ports.normal())?,
+        );
         self.topology = Some((self.view.version, Arc::clone(&topology)));
         Some(topology)
     }
@@ -334,9 +341,17 @@ impl Shard {
         } = adopted;
         self.next_generation = self.next_generation.wrapping_add(1);
         let limit = self.shared.config.max_frame_bytes;
+        let tls = match &self.node.tls {
+            Some(config) if port.is_encrypted() => match Tls::new(Arc::clone(config)) {
+                Ok(tls) => Some(Box::new(tls)),
+                Err(_) => return self.counters().connection_closed(port),
+            },
+            _ => None,
+        };
         let max_version = self.max_version();
         let mut connection = Connection::new(
             stream,
+            tls,
             self.next_generation,
             port,
             number,
@@ -389,11 +404,16 @@ impl Shard {
                 self.on_bytes(key, &bytes);
                 continue;
             }
-            match connection.read(buffer) {
+            let is_plain = connection.tls.is_none();
+            let read = connection.read(buffer);
+            if let Some(is_resumed) = connection.tls.as_mut().and_then(|t| t.take_handshake()) {
+                self.counters().tls_handshake(is_resumed);
+            }
+            match read {
                 Ok(0) => return self.close(key),
                 Ok(count) => {
                     self.on_bytes(key, &buffer[..count]);
-                    if count < buffer.len() && !to_the_end {
+                    if count < buffer.len() && is_plain && !to_the_end {
                         return;
                     }
                 }

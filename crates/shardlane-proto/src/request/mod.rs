@@ -157,6 +157,7 @@ impl RequestSpec {
         let _ = WireRequest::Query(plain_query("SELECT key FROM system.local"))
             .encode(dialect, &mut body);
         Self {
+            dialect,
             // Any node will do.
             consistency: Consistency::One,
             idempotent: true,

@@ -17,7 +17,7 @@ use shardlane_proto::{
     Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, RequestSpec,
     ShardAwareness,
 };
-use shardlane_wire::{Dialect, RowsMetadata, Version};
+use shardlane_wire::{RowsMetadata, Version};
 
 use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
 use super::batcher::{self, Batcher};
@@ -339,7 +339,8 @@ impl Cluster {
                 "timeout={timeout}: give a number of seconds, not negative"
             ))
         })?;
-        let spec = RequestSpec::schema_agreement(Dialect::V4, timeout);
+        let dialect = self.core.client(py)?.dialect();
+        let spec = RequestSpec::schema_agreement(dialect, timeout);
         Request::begin(py, &self.core, Operation::Submit(spec), Finish::Ready)
     }
 

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use shardlane_proto::{Answer, PreparedRef};
+use shardlane_proto::{Answer, ClusterView, PreparedRef};
 use shardlane_routing::{Token, composite_key, composite_token, murmur3_token};
-use shardlane_wire::{Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata};
+use shardlane_wire::{
+    ColumnSpec, Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata, Version,
+};
 
 use super::cluster::{Core, StatementCache, lock};
 use super::errors;
@@ -61,6 +63,7 @@ impl ResultMetadata {
 impl Prepared {
     pub(super) fn from_answer(
         py: Python<'_>,
+        core: &Core,
         answer: &Answer,
         preparing: &Preparing,
     ) -> PyResult<Py<Self>> {
@@ -78,11 +81,16 @@ impl Prepared {
         let variables = prepared.parse_bind_columns().map_err(protocol)?;
         let columns = prepared.result_metadata.parse_columns().map_err(protocol)?;
         let table = variables.first().or_else(|| columns.first());
-        let named = |specs: &[shardlane_wire::ColumnSpec]| -> Vec<(String, String)> {
+        let named = |specs: &[ColumnSpec]| -> Vec<(String, String)> {
             specs
                 .iter()
                 .map(|c| (c.name.to_string(), c.cql_type.to_string()))
                 .collect()
+        };
+        let key_indexes = if answer.dialect.version == Version::V3 {
+            key_by_schema(&core.client(py)?.cluster_view(), &variables)
+        } else {
+            prepared.pk_indexes.clone()
         };
         let types = &preparing.types;
         let cx = Compiling { py, types };
@@ -101,12 +109,12 @@ impl Prepared {
                 }),
                 table_keyspace: table.map(|t| t.keyspace.clone()),
                 is_lwt: prepared.bind_flags & LWT_MARK != 0,
-                encoder: RowEncoder::compile(cx, &variables, &prepared.pk_indexes),
+                encoder: RowEncoder::compile(cx, &variables, &key_indexes),
                 types: preparing.types.clone(),
                 table: table.map(|t| t.table.clone()),
                 variables: named(&variables),
                 columns: named(&columns),
-                key_indexes: prepared.pk_indexes.clone(),
+                key_indexes,
                 result: Mutex::new(Arc::new(ResultMetadata {
                     id: prepared.result_metadata_id.unwrap_or_default().into(),
                     shape,
@@ -178,6 +186,22 @@ impl Prepared {
         }
         Ok(shape)
     }
+}
+
+/// Which variables make up the partition key, by the schema: in v3 PREPARED does not tell. Empty if not all of
+/// the key is among them.
+fn key_by_schema(view: &ClusterView, variables: &[ColumnSpec]) -> Vec<u16> {
+    let Some(first) = variables.first() else {
+        return Vec::new();
+    };
+    let keyspace = view.keyspaces.iter().find(|k| *k.name == *first.keyspace);
+    let key = keyspace.and_then(|k| k.partition_keys.get(&*first.table));
+    let place = |column: &String| {
+        let at = variables.iter().position(|v| *v.name == **column)?;
+        u16::try_from(at).ok()
+    };
+    key.and_then(|key| key.iter().map(place).collect())
+        .unwrap_or_default()
 }
 
 #[pymethods]

@@ -117,7 +117,7 @@ impl Request {
                 Ok(Page::new(py, &self.core, answer, shaping)?.into_any())
             }
             (Ok(answer), Finish::Prepared(preparing)) => {
-                Ok(Prepared::from_answer(py, &answer, preparing)?.into_any())
+                Ok(Prepared::from_answer(py, &self.core, &answer, preparing)?.into_any())
             }
             (Err(error), finish) => Err(errors::request_error(py, &error, finish.statement())),
         }

@@ -45,7 +45,7 @@ def keyspaces(rows: Rows, *, has_tablets: bool, is_virtual: bool = False) -> dic
     made = {}
     for row in rows["keyspaces"]:
         name = row["keyspace_name"]
-        of = {table: groups[name] for table, groups in by_keyspace.items() if name in groups}
+        of = {table: groups.get(name, []) for table, groups in by_keyspace.items()}
         made[name] = _keyspace(row, of, has_tablets=has_tablets, is_virtual=is_virtual)
     return dict(sorted(made.items()))
 

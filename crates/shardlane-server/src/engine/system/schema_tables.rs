@@ -2,6 +2,7 @@
 
 use super::builder::{TableBuilder, Value};
 use crate::engine::schema::{ColumnKind, Keyspace, Schema, Table, type_text};
+use crate::engine::value::collection;
 
 pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
     let name = out.name();
@@ -69,6 +70,32 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
     }
 }
 
+/// Options that ScyllaDB keeps as extensions.
+const EXTENSIONS: [&str; 3] = [
+    "per_partition_rate_limit",
+    "scylla_encryption_options",
+    "tombstone_gc",
+];
+
+/// Extensions as ScyllaDB keeps them: each a map in a notation of its own, a count and then lengths and texts,
+/// numbers in 32 bits, little end first.
+fn extensions(table: &Table) -> Value {
+    let options = EXTENSIONS
+        .iter()
+        .filter_map(|name| Some((*name, table.options.map(name)?)));
+    let mut cells: Vec<Vec<u8>> = Vec::new();
+    for (name, entries) in options {
+        let mut blob = (entries.len() as u32).to_le_bytes().to_vec();
+        for text in entries.iter().flat_map(|(k, v)| [k, v]) {
+            blob.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            blob.extend_from_slice(text.as_bytes());
+        }
+        cells.push(name.as_bytes().to_vec());
+        cells.push(blob);
+    }
+    Value::bytes(collection(cells.len() / 2, cells.iter().map(Vec::as_slice)))
+}
+
 /// The options that tables and views share, with ScyllaDB's defaults.
 fn options(table: &Table) -> Vec<(&'static str, Value)> {
     let options = &table.options;
@@ -108,7 +135,7 @@ fn options(table: &Table) -> Vec<(&'static str, Value)> {
         ("compression", map("compression", &[compression])),
         ("crc_check_chance", float("crc_check_chance", 1.0)),
         ("default_time_to_live", int("default_time_to_live", 0)),
-        ("extensions", Value::map(std::iter::empty::<(&str, &str)>())),
+        ("extensions", extensions(table)),
         ("gc_grace_seconds", int("gc_grace_seconds", 864_000)),
         ("id", table.id.0.into()),
         ("max_index_interval", int("max_index_interval", 2048)),

@@ -399,9 +399,16 @@ impl Plane {
         })
     }
 
-    pub(super) fn start_node(&mut self, index: usize) -> Result<(), ControlError> {
+    pub(super) fn start_node(
+        &mut self,
+        index: usize,
+        shards: Option<usize>,
+    ) -> Result<(), ControlError> {
         let shared = Arc::clone(&self.shared);
         let slot = self.slot_in(index, &[NodeState::Down])?;
+        if let Some(shards) = shards {
+            reshard(slot, shards, &shared)?;
+        }
         let listeners = bind(&shared, slot)?;
         let cradle = slot.cradle()?;
         let links = Arc::clone(&cradle.links);
@@ -572,6 +579,47 @@ impl Plane {
             }
         });
     }
+}
+
+/// Gives a node that is down another number of shards, and its data to those that own it then.
+fn reshard(slot: &mut Slot, shards: usize, shared: &Shared) -> Result<(), ControlError> {
+    if shards == 0 || shards > SHARDS_MAX || slot.info.shards == 0 {
+        let what = format!(
+            "a node of {} shards cannot be restarted with {shards}: it has 1 to {SHARDS_MAX}, or none \
+             for ever",
+            slot.info.shards
+        );
+        return Err(StartError::Config(what).into());
+    }
+    let index = slot.info.index as u32;
+    let view = shared.view();
+    let homeless = view
+        .tables()
+        .filter_map(|route| route.tablets.as_ref())
+        .flat_map(|layout| layout.places())
+        .filter_map(|place| place.shard_on(index))
+        .find(|&shard| usize::from(shard) >= shards);
+    if let Some(shard) = homeless {
+        // ScyllaDB refuses to start then, too.
+        return Err(ControlError::Tablet(format!(
+            "node {index} has tablets on shard {shard}: it cannot be restarted with {shards} shards"
+        )));
+    }
+    let Some(member) = view.member(index) else {
+        return Err(ControlError::NoSuchNode(slot.info.index));
+    };
+    let mut next = (**member).clone();
+    next.announced_shards = shards as u16;
+    next.sharder = sharder(shards as u16, shared.config.ignore_msb);
+    slot.reshard(shards, |table, token| {
+        Some(view.table(table)?.shard_of(&next, token))
+    });
+    shared.change(|parts| {
+        if let Some(Some(member)) = parts.members.get_mut(slot.info.index) {
+            *member = Arc::new(next);
+        }
+    });
+    Ok(())
 }
 
 /// The ports that the configuration wants, and their numbers.

@@ -133,7 +133,14 @@ impl Cluster {
     /// Starts a node that was stopped or killed. It is given the writes it has missed, and then
     /// serves. Statements prepared before are unknown to it.
     pub fn start_node(&self, index: usize) -> Result<(), ControlError> {
-        self.plane().start_node(index)
+        self.plane().start_node(index, None)
+    }
+
+    /// As [`Self::start_node`], with another number of shards than before: the node's data moves to
+    /// the shards that own it then. Its counters begin anew. Fewer shards than its tablets lie on are
+    /// refused.
+    pub fn start_node_with_shards(&self, index: usize, shards: usize) -> Result<(), ControlError> {
+        self.plane().start_node(index, Some(shards))
     }
 
     /// Freezes a node: the kernel accepts connections for it, but nothing is answered, neither to

@@ -14,7 +14,7 @@ use shardlane_routing::{HostId, Token};
 use super::ports::PortGate;
 use super::shared::Shared;
 use crate::config::StartError;
-use crate::engine::Store;
+use crate::engine::{Store, TableId};
 use crate::node::control::Control;
 use crate::node::inbox::{Inbox, Link, link};
 use crate::node::shard::{Birth, NodeShared, Shard, ShardId, WAKER};
@@ -88,6 +88,18 @@ pub(super) struct Slot {
     incarnation: u32,
 }
 
+/// What the shards of a node share when nothing has happened yet.
+fn node_shared(info: &NodeInfo, tls: Option<Arc<ServerConfig>>) -> Arc<NodeShared> {
+    let threads = info.shards.max(1);
+    Arc::new(NodeShared {
+        index: info.index as u32,
+        statements: Default::default(),
+        counters: (0..threads).map(|_| ShardCounters::default()).collect(),
+        accepted: Default::default(),
+        tls,
+    })
+}
+
 impl Slot {
     pub(super) fn new(
         info: NodeInfo,
@@ -95,17 +107,8 @@ impl Slot {
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
         let threads = info.shards.max(1);
-        let counters: Arc<[ShardCounters]> =
-            (0..threads).map(|_| ShardCounters::default()).collect();
-        let node = NodeShared {
-            index: info.index as u32,
-            statements: Default::default(),
-            counters,
-            accepted: Default::default(),
-            tls,
-        };
         Self {
-            node: Arc::new(node),
+            node: node_shared(&info, tls),
             info,
             tokens,
             gates: Default::default(),
@@ -186,6 +189,25 @@ impl Slot {
             .collect();
         self.stores
             .resize_with(self.node.counters.len(), Store::new);
+    }
+
+    /// Gives a node that does not run another number of shards: `owner` says which of them gets a partition.
+    pub(super) fn reshard(&mut self, shards: usize, owner: impl Fn(TableId, Token) -> Option<u16>) {
+        let old = std::mem::take(&mut self.stores);
+        self.info.shards = shards;
+        self.node = node_shared(&self.info, self.node.tls.clone());
+        self.stores.resize_with(shards.max(1), Store::new);
+        for store in old {
+            let tables: Vec<TableId> = store.tables().collect();
+            for mutation in tables.iter().flat_map(|&table| store.export_all(table)) {
+                // Of a table that is no more nothing is kept.
+                let shard = owner(mutation.table, mutation.token());
+                if let Some(store) = shard.and_then(|shard| self.stores.get_mut(usize::from(shard)))
+                {
+                    store.apply(mutation);
+                }
+            }
+        }
     }
 
     pub(super) const fn is_running(&self) -> bool {

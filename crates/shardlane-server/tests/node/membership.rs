@@ -8,7 +8,7 @@ use shardlane_server::{Cluster, ClusterConfig};
 use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
 use shardlane_wire::{Consistency, Event};
 
-use crate::support::{Answer, Client, Statement, config, int, make_table, start};
+use crate::support::{Answer, Client, Statement, config, int, make_table, owner_shard, start};
 
 fn has_address(event: &Event, cluster: &Cluster, node: usize) -> bool {
     let wanted = cluster.config().address(node);
@@ -347,4 +347,41 @@ fn stopping_is_quick_and_final() {
         Err(ControlError::WrongState { .. })
     ));
     cluster.stop();
+}
+
+#[test]
+fn a_node_restarted_with_another_number_of_shards_has_all_its_data() {
+    let cluster = start(config(2, 4));
+    make_table(&mut Client::connect(&cluster, 0), 1);
+    let mut client = Client::connect(&cluster, 0);
+    let insert = client.prepare("INSERT INTO ks.kv (k, v) VALUES (?, ?)");
+    for k in 0..200 {
+        client
+            .execute(&insert.id, &[&int(k), &int(k)], Consistency::One)
+            .ok();
+    }
+    for shards in [7, 2, 64, 1] {
+        cluster.kill_node(1).expect("it is up");
+        cluster
+            .start_node_with_shards(1, shards)
+            .expect("it starts");
+        assert_eq!(cluster.nodes()[1].shards, shards);
+        check_all(&cluster, 0, &Vec::from_iter(0..200), Consistency::One);
+        // Each partition is where the new formula says: nothing needs to be passed on.
+        let mut right = 0;
+        for k in 0..200 {
+            let shard = owner_shard(&cluster, 1, &int(k));
+            let mut client = Client::connect_to_shard(&cluster, 1, shard);
+            assert_eq!(client.shard(), shard);
+            cluster.reset_stats();
+            let text = format!("SELECT v FROM ks.kv WHERE k = {k}");
+            assert_eq!(client.query(&text).rows(), [[Some(int(k).to_vec())]]);
+            right += u64::from(cluster.stats().total().forwarded == 0);
+        }
+        assert!((60..140).contains(&right), "about half of 200: {right}");
+    }
+    assert!(cluster.start_node_with_shards(1, 3).is_err(), "it is up");
+    cluster.kill_node(1).expect("it is up");
+    assert!(cluster.start_node_with_shards(1, 0).is_err());
+    assert!(cluster.start_node_with_shards(1, 257).is_err());
 }

@@ -387,3 +387,24 @@ fn lies_are_told_on_request() {
         .ok();
     assert_eq!(client.payload, [], "the right shard was met all the time");
 }
+
+#[test]
+fn tablets_keep_their_shards_when_a_node_gets_more_of_them() {
+    let cluster = start(config(2, 3));
+    make_tablets(&cluster, 1, 8);
+    let mut client = Client::connect(&cluster, 0);
+    for k in 0..100 {
+        client
+            .query(&format!("INSERT INTO ks.kv (k, v) VALUES ({k}, {k})"))
+            .ok();
+    }
+    let before = tablets(&cluster);
+    cluster.kill_node(1).expect("it was up");
+    let refused = cluster
+        .start_node_with_shards(1, 2)
+        .expect_err("a tablet would be homeless");
+    assert!(refused.to_string().contains("tablets on shard 2"));
+    cluster.start_node_with_shards(1, 5).expect("it starts");
+    assert_eq!(tablets(&cluster), before);
+    assert_eq!(client.query("SELECT k FROM ks.kv").rows().len(), 100);
+}

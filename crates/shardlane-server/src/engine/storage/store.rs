@@ -138,6 +138,11 @@ impl Store {
             .collect()
     }
 
+    /// All partitions of a table, whole.
+    pub fn export_all(&self, table: TableId) -> Vec<Mutation> {
+        self.export(table, Token::MIN, Token::MAX)
+    }
+
     /// Forgets a table's partitions with a token in `(after, last]`.
     pub fn forget_range(&mut self, table: TableId, after: Token, last: Token) {
         if let Some(partitions) = self.tables.get_mut(&table) {

@@ -147,7 +147,7 @@ pub struct Config {
     pub tls: bool,
     /// TCP connect and CQL handshake together.
     pub connect_timeout: Duration,
-    /// One query of the control connection.
+    /// One query of the control connection; ScyllaDB is told, too (`USING TIMEOUT`).
     pub control_timeout: Duration,
     /// After so long without a byte from the server an OPTIONS is sent.
     pub keepalive_interval: Duration,
@@ -180,6 +180,9 @@ pub struct Config {
     pub excess_per_shard_max: usize,
     /// Attempts of one request, the first included.
     pub attempts_per_request_max: usize,
+    /// Whether to read `system.tablets` when connecting, where the server has it, instead of learning each
+    /// tablet from a request that goes astray. Large where there are many tables.
+    pub tablet_warm_up: bool,
     /// Tablets of one table that are remembered; real tables have some thousands.
     pub tablets_per_table_max: usize,
     /// What requests use that bring no policy of their own.
@@ -227,6 +230,7 @@ impl Config {
             orphan_age: Duration::from_secs(1),
             excess_per_shard_max: 10,
             attempts_per_request_max: 16,
+            tablet_warm_up: false,
             tablets_per_table_max: 1 << 20,
             policy: Arc::default(),
             requests_in_flight_max: None,

@@ -106,6 +106,7 @@ enum State {
 pub(crate) struct Control {
     contact_points: Vec<ContactPoint>,
     timeout: Duration,
+    tablet_warm_up: bool,
     state: State,
     /// Addresses still to try in this round.
     candidates: VecDeque<SocketAddr>,
@@ -134,6 +135,7 @@ impl Control {
         Self {
             contact_points: config.contact_points.clone(),
             timeout: config.control_timeout,
+            tablet_warm_up: config.tablet_warm_up,
             state: State::Idle {
                 retry_at: Some(Instant::default()),
             },
@@ -282,7 +284,7 @@ impl Control {
             address,
             conn,
             dialect,
-            abilities: Abilities::new(dialect, is_scylla),
+            abilities: Abilities::new(dialect, is_scylla, self.tablet_warm_up),
             proven: false,
         };
         let mut kinds = EventKind::ALL.to_vec();
@@ -315,7 +317,10 @@ impl Control {
             paging_state,
             ..QueryParams::new(Consistency::One)
         };
-        let text = &query.text();
+        let State::Up { abilities, .. } = self.state else {
+            return;
+        };
+        let text = &query.told(abilities.using_timeout.then_some(self.timeout));
         self.send(token, &Request::Query(WireQuery { text, params }));
     }
 
@@ -368,6 +373,13 @@ impl Control {
             Response::Error(error) if query == Query::PeersV2 && is_missing(&error.detail) => {
                 return self.do_without_peers_v2(token);
             }
+            // A warm-up is no more than that.
+            Response::Error(_) if query == Query::Tablets => {
+                if let State::Up { abilities, .. } = &mut self.state {
+                    abilities.tablets = false;
+                }
+                return self.count_answer();
+            }
             Response::Error(error) => {
                 return Err(ConnectionError::Protocol(format!(
                     "the server refused \"{}\": {}",
@@ -393,6 +405,14 @@ impl Control {
             self.ask(token, &query, Some(paging_state));
             return Ok(());
         }
+        self.count_answer()
+    }
+
+    /// One of the refresh's queries is answered to the end.
+    fn count_answer(&mut self) -> Result<(), ConnectionError> {
+        let Some(refresh) = &mut self.refresh else {
+            return Ok(());
+        };
         refresh.outstanding -= 1;
         if refresh.outstanding == 0
             && let Some(refresh) = self.refresh.take()

@@ -85,6 +85,9 @@ impl Cluster {
         if update.scope.nodes {
             gone = self.apply_topology(config, &update.topology);
         }
+        for (keyspace, table, tablet) in update.tablets {
+            self.learn_tablet(&keyspace, &table, tablet);
+        }
         (gone, update.topology)
     }
 

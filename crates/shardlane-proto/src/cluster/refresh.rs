@@ -2,6 +2,7 @@
 //! event has touched.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use shardlane_wire::Dialect;
 use shardlane_wire::frame::Version;
@@ -74,13 +75,19 @@ pub(crate) struct Abilities {
     pub(crate) peers_v2: bool,
     /// PREPARED does not tell which variables make up the partition key: the schema must.
     pub(crate) wants_partition_keys: bool,
+    /// It understands `USING TIMEOUT` (ScyllaDB).
+    pub(crate) using_timeout: bool,
+    /// It may have `system.tablets`, and we want to know them all in advance.
+    pub(crate) tablets: bool,
 }
 
 impl Abilities {
-    pub(crate) fn new(dialect: Dialect, is_scylla: bool) -> Self {
+    pub(crate) fn new(dialect: Dialect, is_scylla: bool, tablet_warm_up: bool) -> Self {
         Self {
             peers_v2: !is_scylla,
             wants_partition_keys: dialect.version == Version::V3,
+            using_timeout: is_scylla,
+            tablets: is_scylla && tablet_warm_up,
         }
     }
 }
@@ -93,9 +100,20 @@ pub(crate) enum Query {
     PeersV2,
     Keyspaces(Option<Box<str>>),
     PartitionKeys(Option<Box<str>>),
+    /// Of all tables. Not essential: who is refused them learns them one by one.
+    Tablets,
 }
 
 impl Query {
+    /// The statement, with the time that the server may take if it is to be told.
+    pub(crate) fn told(&self, timeout: Option<Duration>) -> String {
+        let mut text = self.text();
+        if let Some(timeout) = timeout {
+            text += &format!(" USING TIMEOUT {}ms", timeout.as_millis().max(1));
+        }
+        text
+    }
+
     /// The statement.
     pub(crate) fn text(&self) -> String {
         let of = |columns: &str, table: &str, keyspace: &Option<Box<str>>| {
@@ -117,6 +135,10 @@ impl Query {
                 "columns",
                 name,
             ),
+            Self::Tablets => {
+                "SELECT keyspace_name, table_name, last_token, replicas FROM system.tablets"
+                    .to_owned()
+            }
         }
     }
 
@@ -141,6 +163,9 @@ impl Query {
             if abilities.wants_partition_keys {
                 queries.push(Self::PartitionKeys(name));
             }
+        }
+        if abilities.tablets && scope.keyspaces == Keyspaces::All {
+            queries.push(Self::Tablets);
         }
         queries
     }
@@ -203,9 +228,9 @@ mod tests {
 
     #[test]
     fn queries_read_what_the_scope_says_and_the_server_has() {
-        let scylla = Abilities::new(Dialect::V4, true);
-        let cassandra = Abilities::new(Dialect::V4, false);
-        let old = Abilities::new(Dialect::new(Version::V3), false);
+        let scylla = Abilities::new(Dialect::V4, true, false);
+        let cassandra = Abilities::new(Dialect::V4, false, true);
+        let old = Abilities::new(Dialect::new(Version::V3), false, true);
         let texts = |scope: &Scope, abilities| -> Vec<String> {
             let queries = Query::all(scope, abilities);
             queries.iter().map(Query::text).collect()
@@ -230,5 +255,23 @@ mod tests {
                  WHERE keyspace_name = 'it''s'",
             ]
         );
+    }
+
+    #[test]
+    fn scylla_is_told_how_long_it_may_take_and_asked_for_tablets_if_that_is_wanted() {
+        let wanting = Abilities::new(Dialect::V4, true, true);
+        let queries = Query::all(&Scope::EVERYTHING, wanting);
+        assert_eq!(queries.last(), Some(&Query::Tablets));
+        assert!(!Query::all(&Scope::NODES, wanting).contains(&Query::Tablets));
+        assert!(
+            !Abilities::new(Dialect::V4, false, true).tablets,
+            "Apache Cassandra has none"
+        );
+        let time = Duration::from_millis(1500);
+        assert_eq!(
+            Query::Peers.told(Some(time)),
+            "SELECT * FROM system.peers USING TIMEOUT 1500ms"
+        );
+        assert_eq!(Query::Peers.told(None), Query::Peers.text());
     }
 }

@@ -53,6 +53,15 @@ impl SystemRow<'_> {
         )))
     }
 
+    pub(crate) fn blob(&self, column: &str) -> Option<&[u8]> {
+        self.cells.get(column).copied()
+    }
+
+    pub(crate) fn bigint(&self, column: &str) -> Option<i64> {
+        let bytes = (*self.cells.get(column)?).try_into().ok()?;
+        Some(i64::from_be_bytes(bytes))
+    }
+
     pub(crate) fn int(&self, column: &str) -> Option<i32> {
         Some(i32::from_be_bytes(
             (*self.cells.get(column)?).try_into().ok()?,

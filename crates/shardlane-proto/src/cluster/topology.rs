@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
-use shardlane_routing::{HostId, Token};
+use shardlane_routing::{HostId, Tablet, Token, tablets::payload};
 use shardlane_wire::{Rows, WireError};
 
 use super::refresh::{Query, Scope};
@@ -44,9 +44,13 @@ pub(crate) struct Update {
     pub(crate) scope: Scope,
     pub(crate) topology: Topology,
     pub(crate) keyspaces: BTreeMap<Box<str>, KeyspaceInfo>,
+    pub(crate) tablets: Vec<TabletRow>,
     /// Key columns by keyspace and table, as they come.
     key_columns: BTreeMap<(Box<str>, String), KeyColumns>,
 }
+
+/// A tablet as `system.tablets` has it: keyspace, table, where it ends, who has it.
+pub(crate) type TabletRow = (String, String, Tablet);
 
 /// Position and name of the columns of a partition key, not in order.
 type KeyColumns = Vec<(i32, String)>;
@@ -103,6 +107,7 @@ impl Update {
                     self.keyspaces.insert(keyspace.into(), info);
                 }
             }),
+            Query::Tablets => for_each_row(rows, |row| self.tablets.extend(tablet(row))),
             Query::PartitionKeys(_) => for_each_row(rows, |row| {
                 if row.text("kind").as_deref() != Some("partition_key") {
                     return;
@@ -125,6 +130,7 @@ impl Update {
     /// Everything has come: puts the parts together.
     pub(crate) fn complete(&mut self) {
         self.topology.drop_repeated_nodes();
+        connect(&mut self.tablets);
         for ((keyspace, table), mut columns) in std::mem::take(&mut self.key_columns) {
             columns.sort();
             if let Some(info) = self.keyspaces.get_mut(&keyspace) {
@@ -175,4 +181,27 @@ fn node(row: &SystemRow<'_>, address: SocketAddr) -> Option<NodeInfo> {
         },
         schema_version: row.uuid("schema_version"),
     })
+}
+
+/// `None` for rows without replicas of their own: tables whose tablets lie where another table's do.
+fn tablet(row: &SystemRow<'_>) -> Option<TabletRow> {
+    let replicas = payload::parse_replicas(row.blob("replicas")?).ok()?;
+    let last = Token(row.bigint("last_token")?);
+    let tablet = Tablet::new(Token::MIN, last, replicas).ok()?;
+    Some((row.text("keyspace_name")?, row.text("table_name")?, tablet))
+}
+
+/// Rows tell where a tablet ends: it begins where the one before it does.
+fn connect(rows: &mut [TabletRow]) {
+    let mut before: Option<(String, String, Token)> = None;
+    for (keyspace, table, tablet) in rows {
+        let (here, last) = ((keyspace, table), tablet.last());
+        if let Some((k, t, first)) = &before
+            && (&*here.0, &*here.1) == (k, t)
+            && let Ok(cut) = Tablet::new(*first, last, tablet.replicas().to_vec())
+        {
+            *tablet = cut;
+        }
+        before = Some((here.0.clone(), here.1.clone(), last));
+    }
 }

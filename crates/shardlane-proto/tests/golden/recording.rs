@@ -107,7 +107,8 @@ impl Recording {
                 .to_vec();
         }
         assert!(text.contains("FROM system_schema.keyspaces"), "{text}");
-        if let Some((_, name)) = text.split_once("keyspace_name = ") {
+        if let Some((_, rest)) = text.split_once("keyspace_name = ") {
+            let name = rest.split(' ').next().expect("a name");
             return self
                 .newest("FROM system_schema.keyspaces", name, now)
                 .to_vec();
@@ -141,7 +142,10 @@ impl Recording {
             .filter(fits)
             .find(|told| told.0 >= now && told.0 < now + TOLD_LATER_SECONDS);
         let last = || self.told.iter().filter(fits).rfind(|told| told.0 <= now);
-        &next.or_else(last).expect("it was asked in the session").2
+        let found = next.or_else(last);
+        &found
+            .unwrap_or_else(|| panic!("no query {from} {part} until {now}"))
+            .2
     }
 }
 

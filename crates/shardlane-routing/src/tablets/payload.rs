@@ -132,7 +132,8 @@ fn parse_tablet(rest: &mut &[u8]) -> Result<Tablet, PayloadError> {
     Tablet::new(first, last, replicas).map_err(PayloadError::Range)
 }
 
-fn parse_replicas(mut list: &[u8]) -> Result<Vec<TabletReplica>, PayloadError> {
+/// Reads a list of replicas, as it is part of the payload and a cell of `system.tablets`.
+pub fn parse_replicas(mut list: &[u8]) -> Result<Vec<TabletReplica>, PayloadError> {
     let claimed = i32::from_be_bytes(take(&mut list, "replica count")?);
     let count = usize::try_from(claimed)
         .ok()

@@ -1,6 +1,6 @@
 //! The control machine alone: rounds of candidates, and which refresh tells what.
 
-use shardlane_routing::HostId;
+use shardlane_routing::{HostId, Token};
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 use shardlane_wire::result::MetadataFlags;
 use shardlane_wire::types::CqlType;
@@ -31,8 +31,12 @@ fn name(host: &str) -> ContactPoint {
 
 impl Bench {
     fn new(contact_points: Vec<ContactPoint>) -> Self {
+        Self::with(&Config::new(contact_points))
+    }
+
+    fn with(config: &Config) -> Self {
         Self {
-            control: Control::new(&Config::new(contact_points)),
+            control: Control::new(config),
             rng: Rng::new(3),
             now: Instant(1),
             next: 0,
@@ -112,7 +116,11 @@ impl Bench {
     fn tables(&mut self) -> Vec<String> {
         let table = |(_, text, _): (u64, String, Option<Vec<u8>>)| {
             let from = text.split(" FROM ").nth(1).unwrap_or_default();
-            from.to_owned()
+            // Said to ScyllaDB only.
+            from.split(" USING TIMEOUT 5000ms")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         };
         self.sent().into_iter().map(table).collect()
     }
@@ -346,6 +354,79 @@ fn schema_change(keyspace: &str, target: SchemaTarget) -> Event {
         keyspace: keyspace.into(),
         target,
     })
+}
+
+#[test]
+fn scylla_is_told_how_long_a_query_may_take() {
+    for is_scylla in [true, false] {
+        let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
+        bench.wait(&[]);
+        bench.connect();
+        bench.establish_as(Dialect::V4, is_scylla);
+        for (_, text, _) in bench.sent() {
+            assert_eq!(text.ends_with(" USING TIMEOUT 5000ms"), is_scylla, "{text}");
+        }
+    }
+}
+
+/// A row of `system.tablets` with one replica.
+fn tablet_row(table: &str, last: i64, shard: u8) -> Vec<(&'static str, Vec<u8>)> {
+    let tablet = vec![(HostId([7; 16]), u16::from(shard))];
+    let tablet = shardlane_routing::Tablet::new(Token(i64::MIN), Token(last), tablet).unwrap();
+    let mut value = Vec::new();
+    shardlane_routing::tablets::payload::encode(&tablet, &mut value);
+    vec![
+        ("keyspace_name", b"ks".to_vec()),
+        ("table_name", table.as_bytes().to_vec()),
+        ("last_token", last.to_be_bytes().to_vec()),
+        // Behind two tokens and the length.
+        ("replicas", value[28..].to_vec()),
+    ]
+}
+
+#[test]
+fn all_tablets_are_read_in_advance_if_that_is_wanted() {
+    let mut config = Config::new(vec![ContactPoint::Address(address(1))]);
+    config.tablet_warm_up = true;
+    let mut bench = Bench::with(&config);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish();
+    assert_eq!(bench.tables().last().unwrap(), "system.tablets");
+    bench.answer().unwrap();
+    let rows = [
+        tablet_row("a", -5, 1),
+        tablet_row("a", i64::MAX, 2),
+        tablet_row("b", 9, 3),
+    ];
+    let rows: Vec<&[_]> = rows.iter().map(Vec::as_slice).collect();
+    bench.respond(3, &rows).unwrap();
+    let tablets = bench.update().unwrap().tablets;
+    let told: Vec<_> = tablets
+        .iter()
+        .map(|(_, table, t)| (&**table, t.first().0, t.last().0, t.replicas()[0].1))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a", i64::MIN, -5, 1),
+            ("a", -5, i64::MAX, 2),
+            ("b", i64::MIN, 9, 3)
+        ]
+    );
+    // Who may not read them goes without.
+    bench.lose();
+    bench.wait(&[1]);
+    bench.connect();
+    bench.establish();
+    assert_eq!(bench.tables().len(), 4);
+    bench.answer().unwrap();
+    let refused = ErrorBody::new("no", ErrorDetail::Unauthorized);
+    bench
+        .control
+        .handle_response(bench.now, 3, &Response::Error(refused))
+        .unwrap();
+    assert!(bench.update().unwrap().tablets.is_empty());
 }
 
 #[test]

@@ -629,7 +629,7 @@ fn one_node_under_two_addresses_counts_once_and_old_versions_of_the_dead_do_not(
         datacenter: "dc".to_owned(),
         rack: String::new(),
         release_version: String::new(),
-        tokens: vec![shardlane_routing::Token(1)],
+        tokens: vec![Token(1)],
         schema_version: Some(HostId([version; 16])),
     };
     let mut topology = Topology {

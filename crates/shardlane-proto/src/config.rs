@@ -180,6 +180,8 @@ pub struct Config {
     pub excess_per_shard_max: usize,
     /// Attempts of one request, the first included.
     pub attempts_per_request_max: usize,
+    /// Whether nodes that own no part of the ring are connected to: as coordinators of last resort.
+    pub zero_token_nodes: bool,
     /// Whether to read `system.tablets` when connecting, where the server has it, instead of learning each
     /// tablet from a request that goes astray. Large where there are many tables.
     pub tablet_warm_up: bool,
@@ -230,6 +232,7 @@ impl Config {
             orphan_age: Duration::from_secs(1),
             excess_per_shard_max: 10,
             attempts_per_request_max: 16,
+            zero_token_nodes: false,
             tablet_warm_up: false,
             tablets_per_table_max: 1 << 20,
             policy: Arc::default(),

@@ -34,6 +34,13 @@ pub enum ConnectionError {
     HandshakeTimeout(Duration),
     /// TLS failed.
     Tls(TlsError),
+    /// Another node has answered than the one that was meant (`SCYLLA_HOST_ID`).
+    WrongNode {
+        /// Whose address it should have been.
+        expected: HostId,
+        /// Who has answered.
+        found: HostId,
+    },
     /// The server closed the connection.
     ClosedByServer,
     /// Reading or writing failed.
@@ -91,6 +98,10 @@ impl fmt::Display for ConnectionError {
             Self::Connect(why) => write!(f, "could not connect: {why}"),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::HandshakeTimeout(after) => write!(f, "no connection within {after:?}"),
+            Self::WrongNode { expected, found } => write!(
+                f,
+                "node {found} has answered at the address of node {expected}"
+            ),
             Self::ClosedByServer => f.write_str("the server closed the connection"),
             Self::Io(why) => write!(f, "connection failed: {why}"),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),

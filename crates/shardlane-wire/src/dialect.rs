@@ -10,6 +10,8 @@ pub struct Dialect {
     /// Whether PREPARED and EXECUTE carry a result metadata id in v4 (`SCYLLA_USE_METADATA_ID`).
     /// They always do in v5.
     pub metadata_id: bool,
+    /// Whether EXECUTE ends with a byte about the tablet's version (`TABLETS_ROUTING_V2_EXPERIMENTAL`).
+    pub tablet_block: bool,
     /// The error code that the server announced for its rate limit error
     /// (`SCYLLA_RATE_LIMIT_ERROR`); without it such an error stays [`crate::ErrorDetail::Other`].
     pub rate_limit_error: Option<i32>,
@@ -24,6 +26,7 @@ impl Dialect {
         Self {
             version,
             metadata_id: false,
+            tablet_block: false,
             rate_limit_error: None,
         }
     }
@@ -33,7 +36,7 @@ impl Dialect {
         self.metadata_id || matches!(self.version, Version::V5)
     }
 
-    /// Whether requests are laid out alike in both.
+    /// Whether requests are laid out alike in both, but for the byte about a tablet.
     pub fn shares_request_layout(self, other: Self) -> bool {
         self.version == other.version && self.has_metadata_id() == other.has_metadata_id()
     }

@@ -50,6 +50,9 @@ class ClusterKeywords(TypedDict, total=False):
     reconnect_delay_max: float
     pool_wait: float
     schema_events: bool
+    metadata_request_timeout: float | None
+    tablet_warm_up: bool
+    zero_token_nodes: bool
     schema_agreement_timeout: float
     in_flight_per_connection_max: int | None
     application_name: str | None
@@ -120,6 +123,9 @@ class ClusterOptions:
     reconnect_delay_max: float = 10.0
     pool_wait: float = 2.0
     schema_events: bool = True
+    metadata_request_timeout: float | None = None
+    tablet_warm_up: bool = False
+    zero_token_nodes: bool = False
     schema_agreement_timeout: float = 10.0
     in_flight_per_connection_max: int | None = None
     application_name: str | None = None
@@ -162,7 +168,10 @@ class ClusterOptions:
         one_of("compression", self.compression, (None, "lz4", "snappy"))
         one_of("udt_factory", self.udt_factory, ("named", "dict"))
         one_of("empty_values", self.empty_values, ("none", "keep"))
-        one_of("schema_events", self.schema_events, (True, False))
+        for name in ("schema_events", "tablet_warm_up", "zero_token_nodes"):
+            one_of(name, getattr(self, name), (True, False))
+        if self.metadata_request_timeout is not None:
+            seconds("metadata_request_timeout", self.metadata_request_timeout)
         if self.protocol_version is not None:
             self._check_protocol(self.protocol_version)
         one_of("shard_awareness", self.shard_awareness, ("full", "legacy", "off"))

@@ -90,6 +90,9 @@ def connect(
     reconnect_delay_max: float = 10.0,
     pool_wait: float = 2.0,
     schema_events: bool = True,
+    metadata_request_timeout: float | None = None,
+    tablet_warm_up: bool = False,
+    zero_token_nodes: bool = False,
     schema_agreement_timeout: float = 10.0,
     in_flight_per_connection_max: int | None = None,
     application_name: str | None = None,
@@ -148,6 +151,12 @@ def connect(
         schema_events: whether to follow changes of the schema by others. Without it routing goes by
             the keyspaces of the time when the control connection was made (its own changes aside),
             and ``Cluster.schema()`` reads everything each time.
+        metadata_request_timeout: seconds for each query of system tables by the client itself;
+            ScyllaDB is told, too (``USING TIMEOUT``). None for ``connect_timeout``.
+        tablet_warm_up: whether to read where all tablets lie when connecting, on a ScyllaDB that
+            tells (``system.tablets``), instead of learning each from a request that goes astray.
+        zero_token_nodes: whether to connect to nodes that hold no data, too. They coordinate
+            requests when no other node of the local datacenter can.
         schema_agreement_timeout: seconds at most to wait after CREATE, ALTER and DROP until all
             nodes know of it.
         in_flight_per_connection_max: requests under way on one connection; None for 32768.
@@ -198,6 +207,9 @@ def connect(
         reconnect_delay_max=reconnect_delay_max,
         pool_wait=pool_wait,
         schema_events=schema_events,
+        metadata_request_timeout=metadata_request_timeout,
+        tablet_warm_up=tablet_warm_up,
+        zero_token_nodes=zero_token_nodes,
         schema_agreement_timeout=schema_agreement_timeout,
         in_flight_per_connection_max=in_flight_per_connection_max,
         application_name=application_name,

@@ -154,13 +154,14 @@ class Cluster:
         members = self._running.stats()["nodes"]
         return [TestNode(self._running, node["node"], node["address"]) for node in members]
 
-    def add_node(self, shards: int | None = None) -> TestNode:
+    def add_node(self, shards: int | None = None, *, vnodes: int | None = None) -> TestNode:
         """Add a node, which takes over its part of the data.
 
         Args:
             shards: how many; None for as many as the others have.
+            vnodes: tokens; None for as many as the others have. A node with 0 holds no data.
         """
-        index = self._running.add_node(shards)
+        index = self._running.add_node(shards, vnodes)
         return next(node for node in self.nodes if node.index == index)
 
     def tablets(self, keyspace: str, table: str) -> list[Tablet]:
@@ -323,9 +324,16 @@ class TestNode:
         """End it like a crash: connections are cut, nobody is told. Its data survives."""
         self._server.kill_node(self.index)
 
-    def start(self) -> None:
-        """Start it again after ``stop()`` or ``kill()``."""
-        self._server.start_node(self.index)
+    def start(self, shards: int | None = None) -> None:
+        """Start it again after ``stop()`` or ``kill()``.
+
+        Args:
+            shards: how many it has from now on; None for as many as before.
+
+        Raises:
+            RuntimeError: it runs, or cannot have so many shards: its tablets lie on more.
+        """
+        self._server.start_node(self.index, shards)
 
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing is answered."""

@@ -39,6 +39,7 @@ __all__ = [
     "shard",
     "silence",
     "text",
+    "wrong_host",
     "wrong_shard",
     "wrong_stream",
     "wrong_tablet",
@@ -212,6 +213,11 @@ def error(
 def wrong_shard(number: int) -> Reaction:
     """SUPPORTED says that this shard serves the connection. For other requests, nothing."""
     return Reaction("wrong_shard", shard=number)
+
+
+def wrong_host() -> Reaction:
+    """SUPPORTED says that another node has been reached. For other requests, nothing."""
+    return Reaction("wrong_host")
 
 
 def garbage() -> Reaction:

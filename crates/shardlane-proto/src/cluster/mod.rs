@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shardlane_routing::{HostId, Partitioner, Ring, RingNode, Tablet, Token};
+use shardlane_routing::{HostId, Partitioner, Ring, RingNode, Tablet, TabletVersion, Token};
 use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
@@ -65,7 +65,11 @@ impl Cluster {
     /// on, and keep their keys (so that these are not reused) until [`Self::remove`]. And the topology, as it
     /// was read.
     #[must_use]
-    pub(crate) fn apply(&mut self, config: &Config, update: Update) -> (Vec<NodeKey>, Topology) {
+    pub(crate) fn apply(
+        &mut self,
+        config: &Config,
+        mut update: Update,
+    ) -> (Vec<NodeKey>, Topology) {
         self.view = None;
         let changed = self
             .keyspaces
@@ -83,6 +87,8 @@ impl Cluster {
         }
         let mut gone = Vec::new();
         if update.scope.nodes {
+            let nodes = &mut update.topology.nodes;
+            nodes.retain(|node| config.zero_token_nodes || !node.tokens.is_empty());
             gone = self.apply_topology(config, &update.topology);
         }
         for (keyspace, table, tablet) in update.tablets {
@@ -110,7 +116,10 @@ impl Cluster {
         for info in &topology.nodes {
             let key = self.by_host_id.get(&info.host_id).copied();
             match key.and_then(|key| self.node_mut(key)) {
-                Some(node) => node.describe(&info.datacenter, &info.rack, &info.release_version),
+                Some(node) => {
+                    node.describe(&info.datacenter, &info.rack, &info.release_version);
+                    node.has_tokens = !info.tokens.is_empty();
+                }
                 None => {
                     let key = NodeKey(self.nodes.insert(new_node(config, info)) as u32);
                     self.by_host_id.insert(info.host_id, key);
@@ -225,6 +234,16 @@ impl Cluster {
             .or_else(|| Some(self.node(key)?.pool.sharder()?.shard_of(token)))
     }
 
+    /// The version of the token's tablet, if it is known.
+    pub(crate) fn tablet_version(
+        &self,
+        keyspace: &str,
+        table: &str,
+        token: Token,
+    ) -> Option<TabletVersion> {
+        self.placement.tablet_version(keyspace, table, token)
+    }
+
     /// Takes over a tablet that a response brought.
     pub(crate) fn learn_tablet(&mut self, keyspace: &str, table: &str, tablet: Tablet) {
         let by_host_id = &self.by_host_id;
@@ -311,7 +330,7 @@ impl Cluster {
         let best = self
             .usable()
             .map(nearness)
-            .filter(|&nearness| may_leave || nearness < Nearness::Remote)
+            .filter(|&nearness| may_leave || nearness != Nearness::Remote)
             .min()?;
         let nearest = || self.usable().filter(|&key| nearness(key) == best);
         let skip = self.rotation.checked_rem(nearest().count())?;
@@ -331,6 +350,7 @@ impl Cluster {
             return Nearness::Remote;
         }
         match &balancing.rack {
+            _ if !node.has_tokens => Nearness::Tokenless,
             Some(rack) if *node.rack != **rack => Nearness::Datacenter,
             _ => Nearness::Rack,
         }
@@ -372,6 +392,7 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         datacenter: info.datacenter.as_str().into(),
         rack: info.rack.as_str().into(),
         release_version: info.release_version.as_str().into(),
+        has_tokens: !info.tokens.is_empty(),
         pool: Pool::new(config),
         counters: Vec::new(),
         opened_total: 0,

@@ -30,10 +30,12 @@ pub(crate) enum Nearness {
     Datacenter,
     /// In another datacenter.
     Remote,
+    /// Near, but it holds no data: a coordinator of last resort.
+    Tokenless,
 }
 
 impl Nearness {
-    pub(crate) const COUNT: u8 = 3;
+    pub(crate) const COUNT: u8 = 4;
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) datacenter: Arc<str>,
     pub(crate) rack: Arc<str>,
     pub(crate) release_version: Arc<str>,
+    /// Whether it owns any part of the ring; nodes that do not are kept only if that is wanted.
+    pub(crate) has_tokens: bool,
     pub(crate) pool: Pool,
     pub(crate) counters: Vec<Arc<ShardCounters>>,
     pub(crate) opened_total: u64,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use shardlane_routing::{HostId, ReplicaMap, Tablet, TabletMap, Token};
+use shardlane_routing::{HostId, ReplicaMap, Tablet, TabletMap, TabletVersion, Token};
 
 use super::NodeKey;
 
@@ -102,6 +102,17 @@ impl Placement {
         let tablet = self.keyspaces.get(keyspace)?.tablet(table, token)?;
         let mut owners = tablet.replicas().iter();
         owners.find(|o| o.node == Some(node)).map(|o| o.shard)
+    }
+
+    /// The version of the token's tablet, if it is known.
+    pub(crate) fn tablet_version(
+        &self,
+        keyspace: &str,
+        table: &str,
+        token: Token,
+    ) -> Option<TabletVersion> {
+        let known = self.keyspaces.get(keyspace)?;
+        known.tablet(Some(table), token)?.version()
     }
 
     /// Takes over a tablet that a response brought. Of a table that claims more than `tablets_max` tablets

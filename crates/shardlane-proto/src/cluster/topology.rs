@@ -160,11 +160,11 @@ impl Topology {
     }
 }
 
-/// `None` for rows that are not a usable node: no host id (half-joined), or no tokens (zero-token nodes
-/// hold no data).
+/// `None` for rows that are not a usable node: no host id (half-joined). One without tokens holds no data.
 fn node(row: &SystemRow<'_>, address: SocketAddr) -> Option<NodeInfo> {
     let tokens: Vec<Token> = row
-        .texts("tokens")?
+        .texts("tokens")
+        .unwrap_or_default()
         .iter()
         .filter_map(|t| t.parse().ok().map(Token))
         .collect();
@@ -174,11 +174,7 @@ fn node(row: &SystemRow<'_>, address: SocketAddr) -> Option<NodeInfo> {
         datacenter: row.text("data_center")?,
         rack: row.text("rack").unwrap_or_default(),
         release_version: row.text("release_version").unwrap_or_default(),
-        tokens: if tokens.is_empty() {
-            return None;
-        } else {
-            tokens
-        },
+        tokens,
         schema_version: row.uuid("schema_version"),
     })
 }

@@ -1,7 +1,7 @@
 //! OPTIONS -> SUPPORTED -> STARTUP -> READY, with the login of `login.rs` before the end where the server wants
 //! one: a state for each awaited message. Each consumes itself and says what to send and what to await next.
 
-use shardlane_routing::Sharder;
+use shardlane_routing::{HostId, Sharder};
 use shardlane_wire::extensions::OptionKey;
 use shardlane_wire::{
     Compression, Dialect, Opcode, Request, Response, StartupOptions, SupportedOptions, Version,
@@ -30,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) compression: Option<Compression>,
     /// `None`: the node has no shards (Apache Cassandra).
     pub(crate) sharding: Option<Sharding>,
+    /// Which node it is, if it has told.
+    pub(crate) host_id: Option<HostId>,
 }
 
 #[derive(Debug)]
@@ -147,6 +149,9 @@ fn startup(
         compression: config.compression.filter(is_possible),
         // v5 has result metadata ids of its own.
         use_metadata_id: supported.use_metadata_id && version < Version::V5,
+        // v3 has no custom payloads, in which they come.
+        tablets_routing_v1: supported.tablets_routing_v1 && version > Version::V3,
+        tablets_routing_v2: supported.tablets_routing_v2 && version > Version::V3,
         ..supported.to_startup()
     };
     let mut name = |key: OptionKey, value: &str| {
@@ -173,6 +178,7 @@ fn startup(
         dialect: options.dialect(version),
         compression: options.compression,
         sharding,
+        host_id: supported.host_id.map(HostId),
     };
     let body = encode(&Request::Startup(options.to_message()), session.dialect)?;
     Ok(Step::Send {

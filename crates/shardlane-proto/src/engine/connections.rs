@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use super::{ConnId, Effect, Engine, Life, RequestKey};
 use crate::advice::QuestionId;
-use crate::cluster::{ControlRequest, NodeKey};
+use crate::cluster::{ControlRequest, NodeKey, Scope};
 use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
 use crate::metrics::{ConnectionView, Opened, ShardCounters};
 use crate::pool::{Landing, Via};
 use crate::time::Instant;
+
+/// A node at the wrong address is often one of several: wait so long before reading the system tables again.
+const WRONG_NODE_QUIET: Duration = Duration::from_secs(1);
 
 /// How long to wait when the process has no connection attempt left.
 const BUDGET_RETRY: Duration = Duration::from_millis(5);
@@ -329,6 +332,16 @@ impl<C> Engine<C> {
         let Some(node) = self.cluster.node_mut(key) else {
             return;
         };
+        let expected = node.coordinator.host_id;
+        if let Some(found) = session.host_id.filter(|&found| found != expected) {
+            // An address that has passed to another node, or a translation that misleads: what belongs to the
+            // one must not be asked of the other. Perhaps the system tables know better by now.
+            let error = ConnectionError::WrongNode { expected, found };
+            self.drop_connection(now, conn, &error);
+            self.control
+                .schedule_refresh(now, WRONG_NODE_QUIET, Scope::NODES);
+            return;
+        }
         let entry = &mut self.connections[conn.0 as usize];
         let mut closes = Vec::new();
         entry.opened = node.pool.opened_as(entry.via);

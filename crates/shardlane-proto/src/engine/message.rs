@@ -20,6 +20,8 @@ pub(super) struct Message<'a> {
     body: &'a [u8],
     dialect: Dialect,
     pub(super) keyspace: Option<&'a Arc<str>>,
+    /// The last byte of an EXECUTE, where the connection wants one.
+    block: u8,
 }
 
 impl<'a> Message<'a> {
@@ -30,6 +32,7 @@ impl<'a> Message<'a> {
             body: &spec.body,
             dialect: spec.dialect,
             keyspace: spec.keyspace.as_ref(),
+            block: 0,
         }
     }
 
@@ -41,11 +44,27 @@ impl<'a> Message<'a> {
             body,
             dialect: Dialect::V4,
             keyspace: prepared.keyspace.as_ref(),
+            block: 0,
         }
+    }
+
+    /// The same, showing this of the tablet's version to whom it interests.
+    pub(super) const fn showing(mut self, block: u8) -> Self {
+        self.block = block;
+        self
     }
 
     /// The body for a connection that speaks `dialect`: as it is, nearly always.
     pub(super) fn laid_out(&self, dialect: Dialect) -> Result<Cow<'a, [u8]>, AttemptFailure> {
+        let mut body = self.in_layout(dialect)?;
+        if dialect.tablet_block && self.opcode == Opcode::Execute {
+            // A copy for one byte: the extension is an experiment so far.
+            body.to_mut().push(self.block);
+        }
+        Ok(body)
+    }
+
+    fn in_layout(&self, dialect: Dialect) -> Result<Cow<'a, [u8]>, AttemptFailure> {
         if self.dialect.shares_request_layout(dialect) {
             return Ok(Cow::Borrowed(self.body));
         }

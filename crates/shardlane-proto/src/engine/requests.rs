@@ -5,6 +5,7 @@ use shardlane_wire::{Dialect, Flags, Opcode, Response, ResultBody, SchemaChange}
 
 use super::connections::{Entry, Role};
 use super::message::{Message, prepare_body};
+use super::tablets::tablet_block;
 use super::{ConnId, Engine, Life, RequestKey};
 use crate::cluster::{Cluster, NodeKey};
 use crate::connection::{Sent, decode_response};
@@ -178,7 +179,11 @@ impl<C> Engine<C> {
             .and_then(|node| node.pool.pick(shard, load))
             .ok_or(AttemptFailure::NotConnected)?;
         let spec = &request.spec;
-        request.phase = put(&mut self.connections, conn, key, &Message::of(spec))?;
+        let block = self.connections.get(conn.0 as usize).map_or(0, |entry| {
+            tablet_block(&self.cluster, &mut self.rng, entry, spec)
+        });
+        let message = Message::of(spec).showing(block);
+        request.phase = put(&mut self.connections, conn, key, &message)?;
         self.mark_dirty(conn);
         Ok(())
     }
@@ -196,6 +201,7 @@ impl<C> Engine<C> {
             entry.machine.decline();
             return;
         };
+        let block = tablet_block(&self.cluster, &mut self.rng, entry, &request.spec);
         let (machine, spec) = (&mut entry.machine, &request.spec);
         let reprepare;
         let message = match &request.phase {
@@ -203,7 +209,7 @@ impl<C> Engine<C> {
                 reprepare = prepare_body(prepared);
                 Message::prepare(prepared, &reprepare)
             }
-            _ => Message::of(spec),
+            _ => Message::of(spec).showing(block),
         };
         let sent = message.laid_out(machine.dialect()).and_then(|body| {
             let (opcode, flags) = (message.opcode, message.flags);
@@ -239,7 +245,15 @@ impl<C> Engine<C> {
         let request = &mut self.requests[key.index()];
         let spec = &request.spec;
         request.phase = Phase::Idle;
-        match put(&mut self.connections, conn, key, &Message::of(spec)) {
+        let block = self.connections.get(conn.0 as usize).map_or(0, |entry| {
+            tablet_block(&self.cluster, &mut self.rng, entry, spec)
+        });
+        match put(
+            &mut self.connections,
+            conn,
+            key,
+            &Message::of(spec).showing(block),
+        ) {
             Ok(phase) => {
                 request.phase = phase;
                 self.mark_dirty(conn);

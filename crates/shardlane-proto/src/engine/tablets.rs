@@ -3,7 +3,35 @@
 use shardlane_routing::tablets::payload;
 use shardlane_wire::{Dialect, FrameHeader, Opcode, ResponseEnvelope};
 
+use super::connections::Entry;
 use super::{Engine, RequestKey};
+use crate::cluster::Cluster;
+use crate::request::RequestSpec;
+use crate::rng::Rng;
+
+/// What an EXECUTE on this connection shows of the tablet's version, if that is of interest there: a part of
+/// the version that is known; if none is, anything, which is likely to be corrected; 0 if the request is for
+/// no partition.
+pub(super) fn tablet_block(
+    cluster: &Cluster,
+    rng: &mut Rng,
+    entry: &Entry,
+    spec: &RequestSpec,
+) -> u8 {
+    if !entry.machine.dialect().tablet_block {
+        return 0;
+    }
+    let (Some(keyspace), Some(table), Some(token)) =
+        (&spec.table_keyspace, &spec.table, spec.token)
+    else {
+        return 0;
+    };
+    let random = rng.next_u64() as u8;
+    match cluster.tablet_version(keyspace, table, token) {
+        Some(version) => version.block(random),
+        None => random,
+    }
+}
 
 impl<C> Engine<C> {
     /// Takes over the tablet in the custom payload of the answer to a request, if there is one.

@@ -71,6 +71,7 @@ mod tests {
                 params,
             }),
             Request::Execute(Execute {
+                tablet_block: None,
                 id: b"id",
                 result_metadata_id: None,
                 params,

@@ -128,6 +128,7 @@ fn every_key_goes_where_the_cluster_really_read_it() {
             continue;
         }
         let request = Request::Execute(Execute {
+            tablet_block: None,
             id: b"some statement",
             result_metadata_id: None,
             params: QueryParams {

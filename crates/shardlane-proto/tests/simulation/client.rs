@@ -253,6 +253,7 @@ fn execute(verb: &str, id: u64, written: &Written, consistency: Consistency) -> 
         values.extend_from_slice(&value);
     }
     let request = Request::Execute(Execute {
+        tablet_block: None,
         id: text.as_bytes(),
         result_metadata_id: None,
         params: QueryParams {

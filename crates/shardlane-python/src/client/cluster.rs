@@ -171,7 +171,8 @@ impl Cluster {
         allowed_authenticators=None, compression=None, protocol_version=None,
         connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
-        reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, schema_agreement_timeout=10.0,
+        reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, metadata_request_timeout=None,
+        tablet_warm_up=false, zero_token_nodes=false, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
         tls=None, callouts=None, asks=Vec::new(), user_types=None
     ))]
@@ -196,6 +197,9 @@ impl Cluster {
         reconnect_delay_max: f64,
         pool_wait: f64,
         schema_events: bool,
+        metadata_request_timeout: Option<f64>,
+        tablet_warm_up: bool,
+        zero_token_nodes: bool,
         schema_agreement_timeout: f64,
         in_flight_per_connection_max: Option<usize>,
         application_name: Option<String>,
@@ -276,7 +280,12 @@ impl Cluster {
             config.source_ports = low..=high;
         }
         config.connect_timeout = seconds("connect_timeout", connect_timeout)?;
-        config.control_timeout = config.connect_timeout;
+        config.control_timeout = match metadata_request_timeout {
+            Some(timeout) => seconds("metadata_request_timeout", timeout)?,
+            None => config.connect_timeout,
+        };
+        config.tablet_warm_up = tablet_warm_up;
+        config.zero_token_nodes = zero_token_nodes;
         config.keepalive_interval = seconds("keepalive_interval", keepalive_interval)?;
         config.keepalive_timeout = seconds("keepalive_timeout", keepalive_timeout)?;
         config.reconnect_delay_min = seconds("reconnect_delay_min", reconnect_delay_min)?;

@@ -264,6 +264,7 @@ impl Session {
                     ..params
                 };
                 let execute = Execute {
+                    tablet_block: None,
                     id: &prepared.reference.id,
                     result_metadata_id: known.as_ref().map(|known| &*known.id),
                     params,

@@ -96,6 +96,7 @@ fn reaction(given: &Bound<'_, PyDict>) -> PyResult<Reaction> {
         "close" => Reaction::Close,
         "error" => Reaction::Error(error(given)?),
         "wrong_shard" => Reaction::WrongShard(field(given, "shard")?),
+        "wrong_host" => Reaction::WrongHost,
         "wrong_tablet" => Reaction::WrongTablet(lie(given)?),
         "garbage" => Reaction::Garbage,
         "oversized_length" => Reaction::OversizedLength,

@@ -164,8 +164,13 @@ impl Server {
         py.detach(|| self.cluster.kill_node(node)).map_err(refused)
     }
 
-    fn start_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        py.detach(|| self.cluster.start_node(node)).map_err(refused)
+    #[pyo3(signature = (node, shards=None))]
+    fn start_node(&self, py: Python<'_>, node: usize, shards: Option<usize>) -> PyResult<()> {
+        py.detach(|| match shards {
+            Some(shards) => self.cluster.start_node_with_shards(node, shards),
+            None => self.cluster.start_node(node),
+        })
+        .map_err(refused)
     }
 
     fn pause_node(&self, py: Python<'_>, node: usize) -> PyResult<()> {
@@ -177,10 +182,16 @@ impl Server {
             .map_err(refused)
     }
 
-    #[pyo3(signature = (shards=None))]
-    fn add_node(&self, py: Python<'_>, shards: Option<usize>) -> PyResult<usize> {
+    #[pyo3(signature = (shards=None, vnodes=None))]
+    fn add_node(
+        &self,
+        py: Python<'_>,
+        shards: Option<usize>,
+        vnodes: Option<usize>,
+    ) -> PyResult<usize> {
         let plan = NodePlan {
             shards,
+            vnodes,
             ..NodePlan::default()
         };
         py.detach(|| self.cluster.add_node(plan)).map_err(refused)

@@ -18,7 +18,7 @@ use super::error::ControlError;
 use super::shared::{Ports, Shared};
 use super::slot::{NodeInfo, NodeState, Slot};
 use super::view::{Member, MemberState, ViewParts, sharder};
-use crate::config::{ClusterConfig, NODES_MAX, SHARDS_MAX, StartError};
+use crate::config::{ClusterConfig, NODES_MAX, SHARDS_MAX, StartError, VNODES_MAX};
 use crate::engine::{Flavour, Schema};
 use crate::faults::PortFault;
 use crate::net::listen::{listen, listen_on_all};
@@ -40,6 +40,8 @@ pub struct NodePlan {
     pub rack: Option<String>,
     /// Its shards; `None` takes as many as the configuration says.
     pub shards: Option<usize>,
+    /// Its tokens; `None` takes as many as the configuration says. A node of 0 holds no data.
+    pub vnodes: Option<usize>,
 }
 
 /// The nodes, and who changes them.
@@ -81,7 +83,7 @@ fn new_slot(
         shards: plan.shards.unwrap_or_else(|| config.shards_of(index)),
         state: NodeState::Down,
     };
-    let mut tokens: Vec<Token> = (0..config.vnodes)
+    let mut tokens: Vec<Token> = (0..plan.vnodes.unwrap_or(config.vnodes))
         .map(|_| Token::from_hash(rng.next_u64() as i64))
         .collect();
     tokens.sort_unstable();
@@ -444,6 +446,10 @@ impl Plane {
 
     pub(super) fn add_node(&mut self, plan: NodePlan) -> Result<usize, ControlError> {
         let index = self.slots.len();
+        if plan.vnodes.is_some_and(|vnodes| vnodes > VNODES_MAX) {
+            let what = format!("a node has at most {VNODES_MAX} tokens");
+            return Err(StartError::Config(what).into());
+        }
         if index >= NODES_MAX || plan.shards.is_some_and(|shards| shards > SHARDS_MAX) {
             let what = format!("at most {NODES_MAX} nodes of {SHARDS_MAX} shards");
             return Err(StartError::Config(what).into());

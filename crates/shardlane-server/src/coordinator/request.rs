@@ -10,14 +10,14 @@ use shardlane_wire::{
 
 use super::errors;
 use super::task::{Client, MetadataWish, TabletNote};
-use crate::faults::{Reaction, RequestContext, ResponseFault, TabletLie, first_hit};
+use crate::faults::{Reaction, RequestContext, ResponseFault, SupportedLie, TabletLie, first_hit};
 use crate::net::connection::{ConnectionKey, Phase, UNSENT_MAX};
 use crate::node::shard::Shard;
 
 /// What a fault leaves of a request.
 enum Judged {
-    /// It goes on; SUPPORTED may have to name a wrong shard.
-    GoOn(Option<u16>),
+    /// It goes on; SUPPORTED may have to say something that is not true.
+    GoOn(Option<SupportedLie>),
     /// It goes on; the answer is not to be true about its tablet.
     Lie(TabletLie),
     /// It has been dealt with.
@@ -151,11 +151,11 @@ impl Shard {
             Ok(request) => request,
             Err(error) => return self.on_malformed(&client, &error),
         };
-        let wrong_shard = if self.rules.is_empty() {
+        let lie = if self.rules.is_empty() {
             None
         } else {
             match self.judge(&client, &request) {
-                Judged::GoOn(wrong_shard) => wrong_shard,
+                Judged::GoOn(lie) => lie,
                 Judged::Lie(lie) => {
                     client.tablet = TabletNote::Lie(lie);
                     None
@@ -163,7 +163,7 @@ impl Shard {
                 Judged::Done => return,
             }
         };
-        self.dispatch(client, &request, wrong_shard, header.version);
+        self.dispatch(client, &request, lie, header.version);
     }
 
     fn on_malformed(&mut self, client: &Client, error: &WireError) {
@@ -174,7 +174,7 @@ impl Shard {
         &mut self,
         client: Client,
         request: &Request<'_>,
-        wrong_shard: Option<u16>,
+        lie: Option<SupportedLie>,
         version: Version,
     ) {
         let Some(connection) = self.connection(client.connection) else {
@@ -189,7 +189,7 @@ impl Shard {
             return self.respond_error(&client, errors::protocol(message));
         }
         match (request, phase) {
-            (Request::Options, _) => self.on_options(&client, wrong_shard),
+            (Request::Options, _) => self.on_options(&client, lie),
             (Request::Startup(startup), _) => self.on_startup(&client, startup),
             (Request::AuthResponse(message), _) => self.on_credentials(&client, message),
             (_, Phase::New | Phase::Authenticating) => {
@@ -239,7 +239,8 @@ impl Shard {
                 self.respond_error(client, error.clone());
                 return Judged::Done;
             }
-            Reaction::WrongShard(shard) => return Judged::GoOn(Some(*shard)),
+            Reaction::WrongShard(shard) => return Judged::GoOn(Some(SupportedLie::Shard(*shard))),
+            Reaction::WrongHost => return Judged::GoOn(Some(SupportedLie::Host)),
             Reaction::WrongTablet(lie) => return Judged::Lie(*lie),
             _ => {}
         }

@@ -12,6 +12,7 @@ use super::errors;
 use super::task::Client;
 use crate::config::TabletsRouting;
 use crate::engine::Flavour;
+use crate::faults::SupportedLie;
 use crate::net::connection::Phase;
 use crate::node::shard::Shard;
 use crate::stats::PortKind;
@@ -71,15 +72,23 @@ impl Shard {
             lwt_mark: Some(LWT_MARK),
             rate_limit_error: Some(RATE_LIMIT_ERROR),
             tablets_routing_v1: self.shared.config.tablets_routing != TabletsRouting::Off,
+            tablets_routing_v2: self.shared.config.tablets_routing == TabletsRouting::V2,
+            host_id: self.view.member(self.id.node).map(|me| me.host_id.0),
             use_metadata_id: true,
             ..SupportedOptions::default()
         }
     }
 
-    pub(crate) fn on_options(&mut self, client: &Client, wrong_shard: Option<u16>) {
-        let supported = self
-            .supported(wrong_shard.unwrap_or(self.id.shard))
-            .to_options();
+    pub(crate) fn on_options(&mut self, client: &Client, lie: Option<SupportedLie>) {
+        let shard = match lie {
+            Some(SupportedLie::Shard(shard)) => shard,
+            _ => self.id.shard,
+        };
+        let mut supported = self.supported(shard);
+        if lie == Some(SupportedLie::Host) {
+            supported.host_id = supported.host_id.map(|id| id.map(|byte| !byte));
+        }
+        let supported = supported.to_options();
         let options = supported
             .iter()
             .map(|(key, values)| (*key, values.iter().map(String::as_str).collect()))
@@ -112,7 +121,7 @@ impl Shard {
         }
         connection.dialect = options.dialect(version);
         connection.marks_lwt = options.lwt_mark.is_some();
-        connection.tells_tablets = options.tablets_routing_v1;
+        connection.tells_tablets = options.tablets_routing_v1 || options.tablets_routing_v2;
         connection.compression = options.compression;
         if needs_credentials {
             connection.phase = Phase::Authenticating;

@@ -10,7 +10,7 @@ use shardlane_wire::{
 
 use super::cas::{LeadCas, LeadWork, Leading};
 use super::errors;
-use super::task::{Client, MetadataWish, Origin, TabletNote};
+use super::task::{Client, MetadataWish, Origin};
 use super::write::WriteOrder;
 use crate::cluster::shared::now_us;
 use crate::engine::{
@@ -69,7 +69,7 @@ impl Shard {
                 Err(error) => return self.respond_error(&client, error),
             };
         client.statement = Some(Rc::clone(&statement));
-        self.execute(client, &statement, &query.params, false);
+        self.execute(client, &statement, &query.params, None);
     }
 
     pub(crate) fn on_execute(&mut self, mut client: Client, execute: &Execute<'_>) {
@@ -84,7 +84,7 @@ impl Shard {
             _ => MetadataWish::Full,
         };
         client.statement = Some(Rc::clone(&statement));
-        self.execute(client, &statement, &execute.params, true);
+        self.execute(client, &statement, &execute.params, Some(execute));
     }
 
     fn execute(
@@ -92,18 +92,19 @@ impl Shard {
         mut client: Client,
         statement: &LocalStatement,
         params: &QueryParams<'_>,
-        is_routable: bool,
+        execute: Option<&Execute<'_>>,
     ) {
         let env = self.env(params.timestamp, params.now_in_seconds);
         let operation = match bind_values(&statement.prepared, &params.values, &env) {
             Ok(operation) => operation,
             Err(error) => return self.respond_error(&client, error),
         };
-        let arrived = is_routable.then(|| self.count_arrival(&operation));
-        client.tablet = match arrived.flatten() {
-            Some(arrived) => self.tablet_note(&client, arrived),
-            None => TabletNote::None,
-        };
+        client.tablet = execute
+            .and_then(|execute| {
+                let arrived = self.count_arrival(&operation)?;
+                Some(self.tablet_note(&client, arrived, execute.tablet_block))
+            })
+            .unwrap_or_default();
         self.start(client, operation, Terms::of(params), &env);
     }
 

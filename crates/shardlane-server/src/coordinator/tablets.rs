@@ -1,10 +1,12 @@
 //! How requests meet shards, and what their answers tell of tablets.
 //!
 //! As ScyllaDB has it: the answer to an EXECUTE whose values determine the partition carries the
-//! tablet, if the shard that was asked has no replica of it and the connection has asked to be told.
+//! tablet, if the shard that was asked has no replica of it and the connection has asked to be told. If
+//! it has asked for versions, then whenever what the request shows of a version is not of the newest.
 
 use shardlane_routing::tablets::payload;
 use shardlane_routing::{HostId, Tablet, Token};
+use shardlane_wire::Version;
 
 use super::task::{Client, TabletNote};
 use crate::engine::{Operation, TableId};
@@ -37,14 +39,20 @@ impl Shard {
         &mut self,
         client: &Client,
         (table, token, arrival): (TableId, Token, Arrival),
+        block: Option<u8>,
     ) -> TabletNote {
-        let has_tablets = self
-            .view
-            .table(table)
-            .is_some_and(|route| route.tablets.is_some());
+        let Some(tablet) = self.tablet(table, token, block.is_some()) else {
+            return TabletNote::None;
+        };
+        let is_known = match (block, tablet.version()) {
+            (Some(block), Some(version)) => version.matches(block),
+            _ => arrival == Arrival::RightShard,
+        };
         let is_told = self
             .connection(client.connection)
-            .is_some_and(|connection| connection.tells_tablets);
+            .is_some_and(|connection| {
+                connection.tells_tablets && connection.dialect.version >= Version::V4
+            });
         let by_values = client
             .statement
             .as_ref()
@@ -53,31 +61,53 @@ impl Shard {
             TabletNote::Lie(lie) => Some(lie),
             _ => None,
         };
-        if !(has_tablets && is_told && by_values) || lie.is_none() && arrival == Arrival::RightShard
-        {
+        if !is_told || !by_values || lie.is_none() && is_known {
             return TabletNote::None;
         }
-        TabletNote::Tell { table, token, lie }
+        TabletNote::Tell {
+            table,
+            token,
+            v2: block.is_some(),
+            lie,
+        }
+    }
+
+    /// The tablet of a token as drivers are told: with the leader first, if they have asked for that.
+    fn tablet(&self, table: TableId, token: Token, leader_first: bool) -> Option<Tablet> {
+        let layout = self.view.table(table)?.tablets.as_ref()?;
+        let nodes = &layout.place(token)?.nodes;
+        let leader = self.view.leader(nodes, None).map(|member| member.index);
+        let host_id = |node| self.view.member(node).map(|member| member.host_id);
+        layout.tablet(token, leader.filter(|_| leader_first), host_id)
     }
 
     /// What a note comes to now that the answer is ready: the newest that is known.
     pub(crate) fn tablet_entry(&self, note: TabletNote) -> Option<Entry> {
-        let TabletNote::Tell { table, token, lie } = note else {
+        let TabletNote::Tell {
+            table,
+            token,
+            v2,
+            lie,
+        } = note
+        else {
             return None;
         };
-        let layout = self.view.table(table)?.tablets.as_ref()?;
-        let host_id = |node| self.view.member(node).map(|member| member.host_id);
-        let tablet = layout.tablet(token, None, host_id)?;
+        let (key, encode): (_, fn(&Tablet, &mut Vec<u8>)) = if v2 {
+            (payload::KEY_V2, payload::encode_v2)
+        } else {
+            (payload::KEY, payload::encode)
+        };
         if lie == Some(TabletLie::Garbage) {
-            return Some((payload::KEY, vec![0xFF; 17]));
+            return Some((key, vec![0xFF; 17]));
         }
+        let tablet = self.tablet(table, token, v2)?;
         let tablet = match lie {
             Some(lie) => self.bend(&tablet, lie)?,
             None => tablet,
         };
         let mut value = Vec::new();
-        payload::encode(&tablet, &mut value);
-        Some((payload::KEY, value))
+        encode(&tablet, &mut value);
+        Some((key, value))
     }
 
     fn bend(&self, tablet: &Tablet, lie: TabletLie) -> Option<Tablet> {
@@ -96,7 +126,8 @@ impl Shard {
                 .collect(),
             TabletLie::NoReplicas | TabletLie::Garbage => Vec::new(),
         };
-        Tablet::new(tablet.first(), tablet.last(), replicas).ok()
+        let bent = Tablet::new(tablet.first(), tablet.last(), replicas).ok()?;
+        Some(bent.with_version(tablet.version()))
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum TabletNote {
     Tell {
         table: TableId,
         token: Token,
+        /// With its version, and the leader first.
+        v2: bool,
         lie: Option<TabletLie>,
     },
 }

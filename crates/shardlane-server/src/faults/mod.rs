@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use condition::Condition;
 pub(crate) use condition::RequestContext;
-pub(crate) use reaction::{Aftermath, ResponseFault, damage};
+pub(crate) use reaction::{Aftermath, ResponseFault, SupportedLie, damage};
 pub use reaction::{PortFault, Reaction, TabletLie};
 
 use condition::Matcher;

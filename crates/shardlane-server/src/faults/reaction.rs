@@ -23,6 +23,8 @@ pub enum Reaction {
     Error(ErrorBody),
     /// SUPPORTED names this shard. For other requests, nothing.
     WrongShard(u16),
+    /// SUPPORTED names another node. For other requests, nothing.
+    WrongHost,
     /// The custom payload says something of the tablet that is not true, even if the request has met
     /// the right shard. For requests that no tablet would be told of, nothing.
     WrongTablet(TabletLie),
@@ -32,6 +34,13 @@ pub enum Reaction {
     OversizedLength,
     /// The answer comes on another stream: its id plus this.
     WrongStream(i16),
+}
+
+/// What SUPPORTED says instead of the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SupportedLie {
+    Shard(u16),
+    Host,
 }
 
 /// What is said of a tablet instead of the truth.
@@ -147,7 +156,11 @@ impl Reaction {
             Self::Garbage => ResponseFault::Garbage,
             Self::OversizedLength => ResponseFault::Oversized,
             Self::WrongStream(delta) => ResponseFault::Stream(*delta),
-            Self::Close | Self::Error(_) | Self::WrongShard(_) | Self::WrongTablet(_) => {
+            Self::Close
+            | Self::Error(_)
+            | Self::WrongShard(_)
+            | Self::WrongHost
+            | Self::WrongTablet(_) => {
                 return None;
             }
         })

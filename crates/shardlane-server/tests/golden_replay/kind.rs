@@ -15,8 +15,8 @@ pub(crate) fn describe(response: &Response<'_>) -> String {
         Response::AuthSuccess(token) => format!("AUTH_SUCCESS {token:?}"),
         Response::Event(event) => format!("EVENT {event:?}"),
         Response::Supported(options) => {
-            // The captured version did not have it yet.
-            let is_newer = |key: &str| key == "SCYLLA_USE_METADATA_ID";
+            // The captured version did not have these yet.
+            let is_newer = |key: &str| matches!(key, "SCYLLA_USE_METADATA_ID" | "SCYLLA_HOST_ID");
             let keys = options.iter().map(|(key, _)| *key);
             let mut keys: Vec<&str> = keys.filter(|key| !is_newer(key)).collect();
             keys.sort_unstable();

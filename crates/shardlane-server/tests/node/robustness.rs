@@ -167,6 +167,7 @@ fn wrong_values_are_refused_by_name() {
         ..QueryParams::new(Consistency::One)
     };
     let request = Request::Execute(Execute {
+        tablet_block: None,
         id: &insert.id,
         result_metadata_id: None,
         params,

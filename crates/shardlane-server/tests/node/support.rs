@@ -113,6 +113,8 @@ pub(crate) struct Client {
     next_stream: i16,
     pub(crate) events: Vec<Event>,
     pub(crate) supported: Option<SupportedOptions>,
+    /// What the next EXECUTE shows of a tablet's version, on connections where it must.
+    pub(crate) block: u8,
     /// The custom payload of the last answer.
     pub(crate) payload: Vec<(String, Vec<u8>)>,
 }
@@ -138,6 +140,7 @@ impl Client {
             next_stream: 0,
             events: Vec::new(),
             supported: None,
+            block: 0,
             payload: Vec::new(),
         })
     }
@@ -360,7 +363,12 @@ impl Client {
             serial_consistency: Some(SerialConsistency::Serial),
             ..QueryParams::new(consistency)
         };
+        let shows = self
+            .supported
+            .as_ref()
+            .is_some_and(|s| s.tablets_routing_v2);
         self.try_ask(&Request::Execute(Execute {
+            tablet_block: shows.then_some(self.block),
             id,
             result_metadata_id: None,
             params,

@@ -408,3 +408,57 @@ fn tablets_keep_their_shards_when_a_node_gets_more_of_them() {
     assert_eq!(tablets(&cluster), before);
     assert_eq!(client.query("SELECT k FROM ks.kv").rows().len(), 100);
 }
+
+#[test]
+fn with_versions_only_an_old_one_is_corrected_wherever_it_arrives() {
+    let cluster = start(ClusterConfig {
+        tablets_routing: TabletsRouting::V2,
+        ..config(3, 2)
+    });
+    make_tablets(&cluster, 3, 1);
+    let mut client = Client::connect(&cluster, 0);
+    let supported = client.supported.as_ref().expect("after the handshake");
+    assert!(supported.tablets_routing_v1 && supported.tablets_routing_v2);
+    assert_eq!(supported.host_id, Some(cluster.nodes()[0].host_id.0));
+    let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
+    let mut shown = |block: u8| {
+        client.block = block;
+        client
+            .execute(&select.id, &[&int(1)], Consistency::One)
+            .ok();
+        client.payload.clone()
+    };
+    // Of the sixteen values of a nibble one is right.
+    let told: Vec<_> = (0..16).map(&mut shown).filter(|p| !p.is_empty()).collect();
+    assert_eq!(told.len(), 15);
+    let [(key, value)] = &told[0][..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(key, payload::KEY_V2);
+    let tablet = payload::parse_v2(value).expect("a tablet");
+    let version = tablet.version().expect("a version");
+    let leader = cluster.nodes()[0].host_id;
+    assert_eq!(
+        tablet.replicas()[0].0,
+        leader,
+        "the node that has been up longest leads"
+    );
+    assert_eq!(tablet.replicas().len(), 3);
+    for index in 0..16 {
+        assert_eq!(shown(version.block(index)), []);
+    }
+    // Another order, another version: it is enough that the leader has changed.
+    cluster.kill_node(0).expect("it was up");
+    let mut client = Client::connect(&cluster, 1);
+    let select = client.prepare("SELECT v FROM ks.kv WHERE k = ?");
+    let corrected = (0..16).any(|index| {
+        client.block = version.block(index);
+        client
+            .execute(&select.id, &[&int(1)], Consistency::One)
+            .ok();
+        !client.payload.is_empty()
+    });
+    assert!(corrected);
+    let tablet = payload::parse_v2(&client.payload[0].1).expect("a tablet");
+    assert_eq!(tablet.replicas()[0].0, cluster.nodes()[1].host_id);
+}

@@ -170,6 +170,7 @@ fn metadata_ids_say_when_columns_have_changed() {
                 ..QueryParams::new(Consistency::One)
             };
             match client.ask(&Request::Execute(Execute {
+                tablet_block: None,
                 id: &select.id,
                 result_metadata_id: Some(id),
                 params,

@@ -60,6 +60,10 @@ keys! {
     ScyllaRateLimitError = "SCYLLA_RATE_LIMIT_ERROR",
     /// Tablets in custom payloads.
     TabletsRoutingV1 = "TABLETS_ROUTING_V1",
+    /// The same with versions; each EXECUTE shows a part of the one that the client knows.
+    TabletsRoutingV2 = "TABLETS_ROUTING_V2_EXPERIMENTAL",
+    /// The host id of the node.
+    ScyllaHostId = "SCYLLA_HOST_ID",
     /// Result metadata ids in v4.
     ScyllaUseMetadataId = "SCYLLA_USE_METADATA_ID",
     /// STARTUP: the name of the driver.

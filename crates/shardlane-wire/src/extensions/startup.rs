@@ -22,6 +22,8 @@ pub struct StartupOptions {
     pub rate_limit_error: Option<i32>,
     /// Whether tablets are wanted in custom payloads.
     pub tablets_routing_v1: bool,
+    /// Whether they are wanted with versions. Then the option above is not sent.
+    pub tablets_routing_v2: bool,
     /// Whether result metadata ids are to be used in v4.
     pub use_metadata_id: bool,
     /// All other options: the names of the driver and the application, and unknown ones.
@@ -45,7 +47,9 @@ impl StartupOptions {
         if self.rate_limit_error.is_some() {
             add(OptionKey::ScyllaRateLimitError, "".into());
         }
-        if self.tablets_routing_v1 {
+        if self.tablets_routing_v2 {
+            add(OptionKey::TabletsRoutingV2, "".into());
+        } else if self.tablets_routing_v1 {
             add(OptionKey::TabletsRoutingV1, "".into());
         }
         if self.use_metadata_id {
@@ -71,6 +75,7 @@ impl StartupOptions {
             lwt_mark: None,
             rate_limit_error: None,
             tablets_routing_v1: false,
+            tablets_routing_v2: false,
             use_metadata_id: false,
             other: Vec::new(),
         };
@@ -92,6 +97,9 @@ impl StartupOptions {
                 }
                 Some(OptionKey::TabletsRoutingV1) => {
                     parsed.tablets_routing_v1 = supported.tablets_routing_v1;
+                }
+                Some(OptionKey::TabletsRoutingV2) => {
+                    parsed.tablets_routing_v2 = supported.tablets_routing_v2;
                 }
                 Some(OptionKey::ScyllaUseMetadataId) => {
                     parsed.use_metadata_id = supported.use_metadata_id;
@@ -121,6 +129,7 @@ impl StartupOptions {
         Dialect {
             version,
             metadata_id: self.use_metadata_id,
+            tablet_block: self.tablets_routing_v2,
             rate_limit_error: self.rate_limit_error,
         }
     }
@@ -156,6 +165,51 @@ mod tests {
         let dialect = options.dialect(Version::V4);
         assert!(dialect.has_metadata_id());
         assert_eq!(dialect.rate_limit_error, Some(0xF000));
+    }
+
+    #[test]
+    fn the_second_version_of_tablets_replaces_the_first() {
+        let offered = SupportedOptions {
+            tablets_routing_v1: true,
+            tablets_routing_v2: true,
+            ..supported()
+        };
+        let asked = offered.to_startup();
+        let message = asked.to_message();
+        let keys: Vec<&str> = message.options.iter().map(|(key, _)| &**key).collect();
+        assert!(keys.contains(&"TABLETS_ROUTING_V2_EXPERIMENTAL"));
+        assert!(!keys.contains(&"TABLETS_ROUTING_V1"));
+        let granted = StartupOptions::parse(&message, &offered).unwrap();
+        assert!(granted.dialect(Version::V4).tablet_block);
+        assert!(!granted.tablets_routing_v1);
+    }
+
+    #[test]
+    fn a_host_id_goes_both_ways_or_not_at_all() {
+        let offered = SupportedOptions {
+            host_id: Some(*b"0123456789abcdef"),
+            ..supported()
+        };
+        let read = |change: fn(&str) -> String| {
+            let options = offered.to_options();
+            let values: Vec<(&str, Vec<String>)> = options
+                .iter()
+                .map(|(key, values)| (*key, values.iter().map(|v| change(v)).collect()))
+                .collect();
+            let borrowed: Vec<(&str, Vec<&str>)> = values
+                .iter()
+                .map(|(key, values)| (*key, values.iter().map(String::as_str).collect()))
+                .collect();
+            let only_it = borrowed.iter().filter(|(key, _)| *key == "SCYLLA_HOST_ID");
+            SupportedOptions::parse(&only_it.cloned().collect::<Vec<_>>())
+                .unwrap()
+                .host_id
+        };
+        assert_eq!(read(str::to_owned), offered.host_id);
+        assert_eq!(read(str::to_uppercase), offered.host_id);
+        assert_eq!(read(|text| text.replace('-', "_")), None);
+        assert_eq!(read(|text| text.replace('3', "x")), None);
+        assert_eq!(read(|text| text.chars().skip(1).collect()), None);
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub struct SupportedOptions {
     pub rate_limit_error: Option<i32>,
     /// Whether tablets come in custom payloads.
     pub tablets_routing_v1: bool,
+    /// Whether they come with versions.
+    pub tablets_routing_v2: bool,
+    /// Which node this is; `None` if it does not tell, or not in the form of a UUID.
+    pub host_id: Option<[u8; 16]>,
     /// Whether v4 can carry result metadata ids.
     pub use_metadata_id: bool,
 }
@@ -73,6 +77,8 @@ impl SupportedOptions {
             lwt_mark: lwt_mark.transpose()?,
             rate_limit_error: rate_limit_error.transpose()?,
             tablets_routing_v1: values(OptionKey::TabletsRoutingV1).is_some(),
+            tablets_routing_v2: values(OptionKey::TabletsRoutingV2).is_some(),
+            host_id: first(OptionKey::ScyllaHostId).and_then(parse_uuid),
             use_metadata_id: values(OptionKey::ScyllaUseMetadataId).is_some(),
         })
     }
@@ -109,6 +115,12 @@ impl SupportedOptions {
         }
         if self.tablets_routing_v1 {
             add(OptionKey::TabletsRoutingV1, vec![String::new()]);
+        }
+        if self.tablets_routing_v2 {
+            add(OptionKey::TabletsRoutingV2, vec![String::new()]);
+        }
+        if let Some(id) = &self.host_id {
+            add(OptionKey::ScyllaHostId, vec![uuid_text(id)]);
         }
         if self.use_metadata_id {
             add(OptionKey::ScyllaUseMetadataId, vec![String::new()]);
@@ -157,10 +169,42 @@ impl SupportedOptions {
             lwt_mark: self.lwt_mark,
             rate_limit_error: self.rate_limit_error,
             tablets_routing_v1: self.tablets_routing_v1,
+            tablets_routing_v2: self.tablets_routing_v2,
             use_metadata_id: self.use_metadata_id,
             other: Vec::new(),
         }
     }
+}
+
+/// A UUID in its usual form, of 36 characters.
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let bytes = text.as_bytes();
+    let hyphens = [8, 13, 18, 23];
+    if bytes.len() != 36 || hyphens.iter().any(|&at| bytes[at] != b'-') {
+        return None;
+    }
+    let mut id = [0; 16];
+    let mut digits = (0..36)
+        .filter(|at| !hyphens.contains(at))
+        .map(|at| bytes[at]);
+    for byte in &mut id {
+        for _ in 0..2 {
+            let digit = char::from(digits.next()?).to_digit(16)?;
+            *byte = *byte << 4 | digit as u8;
+        }
+    }
+    Some(id)
+}
+
+fn uuid_text(id: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in id.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text += &format!("{byte:02x}");
+    }
+    text
 }
 
 fn number<T: std::str::FromStr>(key: OptionKey, value: &str) -> Result<T, OptionsError> {

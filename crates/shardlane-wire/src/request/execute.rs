@@ -15,6 +15,9 @@ pub struct Execute<'a> {
     pub result_metadata_id: Option<&'a [u8]>,
     /// Everything else.
     pub params: QueryParams<'a>,
+    /// A part of the tablet's version. Written if it is there; read as `Some` if
+    /// [`Dialect::tablet_block`].
+    pub tablet_block: Option<u8>,
 }
 
 impl<'a> Execute<'a> {
@@ -30,7 +33,9 @@ impl<'a> Execute<'a> {
             let id = self.result_metadata_id.unwrap_or_default();
             write_short_bytes(out, id, "EXECUTE result metadata id")?;
         }
-        self.params.encode(dialect, out)
+        self.params.encode(dialect, out)?;
+        out.extend(self.tablet_block);
+        Ok(())
     }
 
     /// Reads a body.
@@ -44,11 +49,17 @@ impl<'a> Execute<'a> {
             None
         };
         let params = QueryParams::read(dialect, &mut reader)?;
+        let tablet_block = if dialect.tablet_block {
+            Some(reader.byte("EXECUTE tablet block")?)
+        } else {
+            None
+        };
         reader.finish("EXECUTE")?;
         Ok(Self {
             id,
             result_metadata_id,
             params,
+            tablet_block,
         })
     }
 }

@@ -99,6 +99,7 @@ mod tests {
         let values = [0, 0, 0, 1, 7];
         let execute = |result_metadata_id, skip_metadata| {
             Request::Execute(Execute {
+                tablet_block: None,
                 id: b"id",
                 result_metadata_id,
                 params: QueryParams {

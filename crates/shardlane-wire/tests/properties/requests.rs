@@ -98,10 +98,13 @@ proptest! {
 
     #[test]
     fn execute(
-        id in blobs(), metadata_id in blobs(), params in params(), dialect in dialects(), cut: Index,
+        id in blobs(), metadata_id in blobs(), params in params(), dialect in dialects(), block: u8,
+        cut: Index,
     ) {
         let result_metadata_id = dialect.has_metadata_id().then_some(&metadata_id[..]);
-        let execute = Execute { id: &id, result_metadata_id, params: params.borrow(dialect) };
+        let tablet_block = dialect.tablet_block.then_some(block);
+        let params = params.borrow(dialect);
+        let execute = Execute { id: &id, result_metadata_id, params, tablet_block };
         assert_round_trip(&Request::Execute(execute), dialect, cut);
     }
 

@@ -13,13 +13,20 @@ use shardlane_wire::{Consistency, CqlType, Dialect, SerialConsistency, UdtType, 
 
 pub(crate) fn dialects() -> impl Strategy<Value = Dialect> {
     let versions = select(vec![Version::V3, Version::V4, Version::V5]);
-    (versions, any::<bool>(), option::of(Just(0xF000))).prop_map(
-        |(version, metadata_id, rate_limit_error)| Dialect {
-            version,
-            metadata_id,
-            rate_limit_error,
-        },
+    (
+        versions,
+        any::<bool>(),
+        any::<bool>(),
+        option::of(Just(0xF000)),
     )
+        .prop_map(
+            |(version, metadata_id, tablet_block, rate_limit_error)| Dialect {
+                version,
+                metadata_id,
+                tablet_block,
+                rate_limit_error,
+            },
+        )
 }
 
 pub(crate) fn consistencies() -> impl Strategy<Value = Consistency> {

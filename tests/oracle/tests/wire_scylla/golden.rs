@@ -78,6 +78,7 @@ fn assert_same(ours: &Response<'_>, theirs: ResponseV2) {
             assert_eq!(read.rate_limit_error, theirs.rate_limit_error);
             assert_eq!(read.lwt_mark, theirs.lwt_optimization_meta_bit_mask);
             assert_eq!(read.tablets_routing_v1, theirs.tablets_v1_supported);
+            assert_eq!(read.tablets_routing_v2, theirs.tablets_v2_supported);
             assert_eq!(read.use_metadata_id, theirs.scylla_metadata_id_supported);
         }
         (Response::Event(ours), ResponseV2::Event(theirs)) => assert_same_event(ours, &theirs),

@@ -23,6 +23,7 @@ fn features(metadata_id: bool) -> (ProtocolFeatures, Dialect) {
     let dialect = Dialect {
         version: Version::V4,
         metadata_id,
+        tablet_block: false,
         rate_limit_error: Some(0xF000),
     };
     (features, dialect)

@@ -174,6 +174,7 @@ proptest! {
     ) {
         let with_id = metadata_id.is_some();
         let ours = Request::Execute(Execute {
+            tablet_block: None,
             id: &id,
             result_metadata_id: metadata_id.as_deref(),
             params: params.ours(),
@@ -192,6 +193,36 @@ proptest! {
         let read_id = read.result_metadata_id.as_ref().map(|id| id.as_ref());
         prop_assert_eq!(read_id, metadata_id.as_deref());
         params.assert_read(&read.parameters);
+    }
+
+    #[test]
+    fn execute_that_shows_a_tablets_version(
+        id in vec(any::<u8>(), 0..20), params in params(), block: u8,
+    ) {
+        let ours = Execute {
+            id: &id,
+            result_metadata_id: None,
+            params: params.ours(),
+            tablet_block: Some(block),
+        };
+        let theirs = ExecuteV2 {
+            id: id[..].into(),
+            result_metadata_id: None,
+            parameters: params.theirs(),
+            tablet_version_block: Some(block),
+        };
+        let (mut features, mut dialect) = features(false);
+        features.tablets_v2_supported = true;
+        dialect.tablet_block = true;
+        let (mut our_body, mut their_body) = (Vec::new(), Vec::new());
+        ours.encode(dialect, &mut our_body).unwrap();
+        theirs.serialize(&mut their_body).unwrap();
+        prop_assert_eq!(&our_body, &their_body);
+        prop_assert_eq!(Execute::decode(dialect, &their_body), Ok(ours));
+        let opcode = theirs::RequestOpcode::Execute;
+        let read = RequestV2::deserialize(&mut &our_body[..], opcode, &features).unwrap();
+        let RequestV2::Execute(read) = read else { panic!("EXECUTE expected") };
+        prop_assert_eq!(read.tablet_version_block, Some(block));
     }
 
     #[test]

@@ -423,8 +423,8 @@ class Server:
         vnodes: int = 16,
         first_address: str = "127.0.0.1",
         random_shard: bool = False,
-        username: str | None = None,
-        password: str | None = None,
+        users: Sequence[tuple[str, str]] = ...,
+        authenticator: str = "plain",
         seed: int = 0,
         tablets_routing: str = "v1",
         lwt_with_tablets: bool = True,
@@ -472,6 +472,7 @@ class Server:
     def fault_hits(self, rule: int) -> int: ...
     def remove_fault(self, rule: int) -> None: ...
     def clear_faults(self) -> None: ...
+    def set_users(self, users: Sequence[tuple[str, str]]) -> None: ...
     def stats(self) -> dict[str, Any]:
         """Returns the counters since the start, or since `reset_stats()`.
 

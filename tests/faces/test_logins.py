@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 import traceback
 
 import pytest
@@ -176,6 +179,104 @@ async def test_no_text_shows_a_secret(face, guarded):
         texts += traceback.format_exception(error)
     for text in texts:
         assert SECRET not in text
+
+
+class Exchange:
+    """The client's side of the embedded cluster's exchange of challenges."""
+
+    def __init__(self, password=SECRET):
+        self.password = password.encode()
+        self.challenges = []
+
+    def initial_response(self, class_name):
+        assert class_name == "com.shardlane.ChallengeAuthenticator"
+        return b"ada"
+
+    def challenge(self, token):
+        self.challenges.append(token)
+        return hashlib.md5(token + self.password).digest()
+
+    def success(self, token):
+        if token != hashlib.md5(self.password + self.challenges[-1]).digest():
+            raise ValueError("the server does not know the password")
+
+
+class Distrustful(Exchange):
+    def success(self, token):
+        return super().success(token[::-1])
+
+
+@pytest.fixture(scope="module")
+def challenging():
+    with Cluster(2, 2, users={"ada": SECRET}, authenticator="challenge") as server:
+        yield server
+
+
+async def test_a_login_of_several_steps(face, challenging):
+    exchanges = []
+
+    def factory(node):
+        exchanges.append(Exchange())
+        return exchanges[-1]
+
+    async with face.connect(challenging.contact_points, auth=factory, keyspace=None) as session:
+        assert session.shards().connections == 4
+    assert len(exchanges) == 5
+    # Logins of several connections go on at the same time; each keeps to its own.
+    assert all(len(exchange.challenges) == 2 for exchange in exchanges)
+    assert len({token for exchange in exchanges for token in exchange.challenges}) == 10
+
+
+async def test_a_login_of_several_steps_that_fails(face, challenging):
+    for auth, words in [
+        (lambda node: Exchange("wrong"), "refused the login"),
+        (lambda node: Distrustful(), "does not know the password"),
+        (lambda node: Plain(), "refused the login"),
+    ]:
+        with pytest.raises(exceptions.AuthenticationError, match=words):
+            async with face.connect(challenging.contact_points, auth=auth, keyspace=None):
+                pass
+    password = {"username": "ada", "password": SECRET, "allowed_authenticators": ["*"]}
+    with pytest.raises(exceptions.AuthenticationError):
+        async with face.connect(challenging.contact_points, keyspace=None, **password):
+            pass
+
+
+async def test_a_refused_login_is_tried_once_at_each_contact_point(face, guarded):
+    guarded.reset_stats()
+    with pytest.raises(exceptions.AuthenticationError):
+        async with face.connect(
+            guarded.contact_points, username="ada", password="wrong", keyspace=None
+        ):
+            pass
+    assert guarded.stats().total("connections_opened") == len(guarded.contact_points)
+
+
+async def test_a_password_that_was_changed_is_not_repeated_quickly(face):
+    """The session stays open, and its pools try to log in again, but seldom."""
+    with Cluster(2, 2, users={"ada": "old"}) as server:
+        async with face.connect(
+            server.contact_points,
+            username="ada",
+            password="old",
+            keyspace=None,
+            reconnect_delay_min=0.001,
+            reconnect_delay_max=30,
+        ) as session:
+            server.set_users({"ada": "new"})
+            server.reset_stats()
+            server.nodes[1].kill()
+            server.nodes[1].start()
+            refusals, deadline = 0, None
+            # At the quick rate there would be ten attempts in this time.
+            while deadline is None or time.monotonic() < deadline:
+                with contextlib.suppress(exceptions.NoHostAvailable):
+                    await session.execute("SELECT key FROM system.local", idempotent=True)
+                refusals = server.stats().nodes[1].total("errors")
+                if refusals and deadline is None:
+                    deadline = time.monotonic() + 1
+            assert refusals <= 3, "one login for the pool, and one or two for control"
+            assert session.shards().connections == 2
 
 
 HEADER = """

@@ -50,17 +50,25 @@ def _import_problem(module: str) -> str:
 
 @contextlib.contextmanager
 def application(
-    driver: str, cluster: Cluster, replicas: int, script: str | None = None
+    driver: str,
+    cluster: Cluster,
+    replicas: int,
+    script: str | None = None,
+    arguments: list[str] | None = None,
 ) -> Iterator[Application]:
-    """The driver's program, or another one, running; killed at the end if it has not ended."""
+    """The driver's program, or another one, running; killed at the end if it has not ended.
+
+    Its arguments are host, port and the number of replicas, unless there are others.
+    """
     need(driver)
     script = script or DRIVERS[driver][0]
     host = cluster.contact_points[0].rsplit(":", 1)[0]
+    arguments = arguments or [host, str(cluster.port), str(replicas)]
     with (
         # A file: a pipe that nobody reads would stop a program with much to say.
         tempfile.TemporaryFile("w+") as complaints,
         subprocess.Popen(
-            [sys.executable, str(SCRIPTS / script), host, str(cluster.port), str(replicas)],
+            [sys.executable, str(SCRIPTS / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

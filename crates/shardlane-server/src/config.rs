@@ -46,8 +46,10 @@ pub struct ClusterConfig {
     /// The longest request body that is accepted, in bytes (ScyllaDB refuses beyond its own limit
     /// of about a tenth of a shard's memory; Cassandra's `native_transport_max_frame_size`).
     pub max_frame_bytes: usize,
-    /// If set, connections must authenticate with SASL PLAIN as one of these users.
+    /// If set, connections must log in as one of these users, ...
     pub users: Vec<Credentials>,
+    /// ... in this way.
+    pub authenticator: Authenticator,
     /// Whether tables with tablets take conditional statements, as since ScyllaDB 2025.4; earlier
     /// versions refuse them (and say so when a keyspace with tablets is created).
     pub lwt_with_tablets: bool,
@@ -75,6 +77,7 @@ impl Default for ClusterConfig {
             assignment: ShardAssignment::LeastLoaded,
             max_frame_bytes: 256 * 1024 * 1024,
             users: Vec::new(),
+            authenticator: Authenticator::Plain,
             lwt_with_tablets: true,
             tablets_routing: TabletsRouting::V1,
             timeouts: Timeouts::default(),
@@ -203,7 +206,16 @@ pub enum TabletsRouting {
     V2,
 }
 
-/// A user of SASL PLAIN.
+/// How clients log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authenticator {
+    /// User name and password, by SASL PLAIN.
+    Plain,
+    /// By an exchange of challenges that no real server knows: for tests of clients.
+    Challenge,
+}
+
+/// A user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user name.

@@ -22,7 +22,8 @@ mod tls;
 
 pub use cluster::{Cluster, ControlError, NodeInfo, NodePlan, NodeState};
 pub use config::{
-    ClusterConfig, Credentials, ShardAssignment, Shards, StartError, TabletsRouting, Timeouts,
+    Authenticator, ClusterConfig, Credentials, ShardAssignment, Shards, StartError, TabletsRouting,
+    Timeouts,
 };
 pub use faults::{Condition, PortFault, Reaction, Rule, RuleId, TabletLie};
 pub use stats::{ClusterStats, NodeStats, PortKind, ShardStats};

@@ -13,7 +13,7 @@ from . import _stats
 from ._tls import ServerTLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -42,6 +42,10 @@ class Cluster:
             one with the fewest connections.
         username: if given, clients have to log in as this user, ...
         password: ... with this password.
+        users: likewise, for several: names and passwords.
+        authenticator: ``"plain"`` as ``PasswordAuthenticator``, or ``"challenge"`` for SASL
+            with several steps: the client says its name, answers each of two challenges with
+            ``md5(challenge + password)``, and is given ``md5(password + challenge)`` in the end.
         tls: whether there are ports with TLS as well: True, or a `ServerTLS`.
         seed: of tokens, host ids and whatever else looks random.
         tablets_routing: how clients are told of tablets: ``"v1"``; ``"v2"``, with versions, as
@@ -71,11 +75,18 @@ class Cluster:
         random_shard: bool = False,
         username: str | None = None,
         password: str | None = None,
+        users: Mapping[str, str] | None = None,
+        authenticator: Literal["plain", "challenge"] = "plain",
         tls: bool | ServerTLS = False,
         seed: int = 0,
         tablets_routing: Literal["off", "v1", "v2"] = "v1",
         lwt_with_tablets: bool = True,
     ) -> None:
+        if (username is None) != (password is None):
+            raise ConfigurationError("give both username and password, or neither")
+        logins = dict(users or {})
+        if username is not None and password is not None:
+            logins[username] = password
         try:
             self._server = _core.Server(
                 nodes=nodes,
@@ -87,8 +98,8 @@ class Cluster:
                 vnodes=vnodes,
                 first_address=first_address,
                 random_shard=random_shard,
-                username=username,
-                password=password,
+                users=list(logins.items()),
+                authenticator=authenticator,
                 tls=None if tls is False else (ServerTLS() if tls is True else tls)._rule(),
                 seed=seed,
                 tablets_routing=tablets_routing,
@@ -241,6 +252,10 @@ class Cluster:
         fault = Fault(self._running, number, f"{condition!r}: {reaction!r}")
         self._faults = [*(known for known in self._faults if known.is_in_force), fault]
         return fault
+
+    def set_users(self, users: Mapping[str, str]) -> None:
+        """Change who may log in: names and passwords. Connections that are open stay so."""
+        self._running.set_users(list(users.items()))
 
     def clear_faults(self) -> None:
         """Remove all faults."""

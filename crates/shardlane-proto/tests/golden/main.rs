@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "the server's test, whose it is, wants more of it")]
 #[path = "../../../shardlane-server/tests/golden_replay/capture.rs"]
 mod capture;
+mod logins;
 mod player;
 mod recording;
 mod sessions;

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use shardlane_routing::Token;
 use shardlane_server::{
-    Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId, ShardAssignment,
-    ShardStats, Shards, StartError, TabletsRouting,
+    Authenticator, Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId,
+    ShardAssignment, ShardStats, Shards, StartError, TabletsRouting,
 };
 
 /// Adds the class to the module.
@@ -40,7 +40,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (
         *, nodes=3, shards=ShardsArg::Same(4), port=0, shard_aware_port=Some(0), datacenters=None, racks=1,
-        vnodes=16, first_address="127.0.0.1", random_shard=false, username=None, password=None, seed=0,
+        vnodes=16, first_address="127.0.0.1", random_shard=false, users=Vec::new(), authenticator="plain", seed=0,
         tablets_routing="v1", lwt_with_tablets=true, tls=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
@@ -55,8 +55,8 @@ impl Server {
         vnodes: usize,
         first_address: &str,
         random_shard: bool,
-        username: Option<String>,
-        password: Option<String>,
+        users: Vec<(String, String)>,
+        authenticator: &str,
         seed: u64,
         tablets_routing: &str,
         lwt_with_tablets: bool,
@@ -84,13 +84,13 @@ impl Server {
             } else {
                 ShardAssignment::LeastLoaded
             },
-            users: match (username, password) {
-                (Some(user), Some(password)) => vec![Credentials { user, password }],
-                (None, None) => Vec::new(),
-                _ => {
-                    return Err(PyValueError::new_err(
-                        "give both username and password, or neither",
-                    ));
+            users: credentials(users),
+            authenticator: match authenticator {
+                "plain" => Authenticator::Plain,
+                "challenge" => Authenticator::Challenge,
+                other => {
+                    let message = format!("authenticator={other:?}: give 'plain' or 'challenge'");
+                    return Err(PyValueError::new_err(message));
                 }
             },
             tablets_routing: routing(tablets_routing)?,
@@ -294,6 +294,10 @@ impl Server {
         }
     }
 
+    fn set_users(&self, users: Vec<(String, String)>) {
+        self.cluster.set_users(credentials(users));
+    }
+
     fn clear_faults(&self) {
         self.cluster.clear_rules();
     }
@@ -337,6 +341,13 @@ impl Server {
             self.cluster.port()
         )
     }
+}
+
+fn credentials(users: Vec<(String, String)>) -> Vec<Credentials> {
+    users
+        .into_iter()
+        .map(|(user, password)| Credentials { user, password })
+        .collect()
 }
 
 fn describe<'py>(

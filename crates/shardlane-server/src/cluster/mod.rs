@@ -18,7 +18,7 @@ pub use error::ControlError;
 pub use membership::NodePlan;
 pub use slot::{NodeInfo, NodeState};
 
-use crate::config::{ClusterConfig, StartError};
+use crate::config::{ClusterConfig, Credentials, StartError};
 use crate::faults::{PortFault, Rule, RuleId};
 use crate::stats::{ClusterStats, PortKind};
 use crate::tls::Authority;
@@ -200,6 +200,11 @@ impl Cluster {
         fault: PortFault,
     ) -> Result<(), ControlError> {
         self.plane().set_port_fault(index, port, fault)
+    }
+
+    /// Changes who may log in. Connections that are open stay so.
+    pub fn set_users(&self, users: Vec<Credentials>) {
+        self.shared.set_users(users);
     }
 
     /// Adds a fault, behind those that are there.

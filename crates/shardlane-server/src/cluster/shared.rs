@@ -8,7 +8,7 @@ use shardlane_wire::Event;
 
 use super::tablets;
 use super::view::{View, ViewParts};
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Credentials};
 use crate::engine::Schema;
 use crate::faults::Faults;
 use crate::node::control::Control;
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     /// The ports in use, known after the listeners are bound.
     pub(crate) ports: Ports,
     pub(crate) authority: Option<Authority>,
+    users: RwLock<Arc<[Credentials]>>,
     pub(crate) faults: Faults,
     /// Locked by whoever makes the next view; never while waiting for a shard.
     parts: Mutex<ViewParts>,
@@ -72,6 +73,7 @@ impl Shared {
         let view = View::build(1, &parts, None);
         Self {
             seeds: AtomicU64::new(config.seed),
+            users: RwLock::new(config.users.clone().into()),
             config,
             ports,
             authority,
@@ -81,6 +83,15 @@ impl Shared {
             version: AtomicU64::new(1),
             clock: AtomicI64::new(0),
         }
+    }
+
+    /// Who may log in; empty for everybody, without a login.
+    pub(crate) fn users(&self) -> Arc<[Credentials]> {
+        Arc::clone(&self.users.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_users(&self, users: Vec<Credentials>) {
+        *self.users.write().unwrap_or_else(PoisonError::into_inner) = users.into();
     }
 
     /// The version of the newest view, to compare with the one at hand.

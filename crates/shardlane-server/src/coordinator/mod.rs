@@ -11,6 +11,7 @@ pub(crate) mod errors;
 pub(crate) mod gather;
 pub(crate) mod hints;
 pub(crate) mod locks;
+pub(crate) mod login;
 pub(crate) mod message;
 pub(crate) mod quota;
 pub(crate) mod read;

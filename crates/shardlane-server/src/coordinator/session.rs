@@ -3,10 +3,8 @@
 use std::num::NonZeroU16;
 
 use shardlane_wire::extensions::OptionsError;
-use shardlane_wire::request::{AuthResponse, Register, Startup};
-use shardlane_wire::{
-    ErrorBody, ErrorDetail, Response, ShardInfo, StartupOptions, SupportedOptions, Version,
-};
+use shardlane_wire::request::{Register, Startup};
+use shardlane_wire::{Response, ShardInfo, StartupOptions, SupportedOptions, Version};
 
 use super::errors;
 use super::task::Client;
@@ -22,9 +20,6 @@ pub(crate) const LWT_MARK: u32 = 0x8000_0000;
 
 /// The code that ScyllaDB chose for its rate limit error.
 const RATE_LIMIT_ERROR: i32 = 0xF000;
-
-/// The authenticator's class, by which drivers know that SASL PLAIN is wanted.
-const AUTHENTICATOR: &str = "org.apache.cassandra.auth.PasswordAuthenticator";
 
 impl Shard {
     /// What this shard offers; `shard` is the number to tell.
@@ -98,7 +93,7 @@ impl Shard {
 
     pub(crate) fn on_startup(&mut self, client: &Client, startup: &Startup<'_>) {
         let supported = self.supported(self.id.shard);
-        let needs_credentials = !self.shared.config.users.is_empty();
+        let needs_credentials = !self.shared.users().is_empty();
         let Some(connection) = self.connection(client.connection) else {
             return;
         };
@@ -125,38 +120,14 @@ impl Shard {
         connection.compression = options.compression;
         if needs_credentials {
             connection.phase = Phase::Authenticating;
-            self.respond(client, &Response::Authenticate(AUTHENTICATOR), &[]);
+            let class = self.shared.config.authenticator.class();
+            self.respond(client, &Response::Authenticate(class), &[]);
         } else {
             connection.phase = Phase::Ready;
             self.respond(client, &Response::Ready, &[]);
         }
         if let Some(connection) = self.connection(client.connection) {
             connection.begin_segments();
-        }
-    }
-
-    pub(crate) fn on_credentials(&mut self, client: &Client, message: &AuthResponse<'_>) {
-        let is_known = message
-            .token
-            .and_then(plain_credentials)
-            .is_some_and(|(user, password)| {
-                let mut users = self.shared.config.users.iter();
-                users.any(|known| known.user == user && known.password == password)
-            });
-        let Some(connection) = self.connection(client.connection) else {
-            return;
-        };
-        if connection.phase != Phase::Authenticating {
-            let error = errors::protocol("Unexpected message AUTH_RESPONSE");
-            return self.respond_error(client, error);
-        }
-        if is_known {
-            connection.phase = Phase::Ready;
-            self.respond(client, &Response::AuthSuccess(Some(&[])), &[]);
-        } else {
-            let message = "Username and/or password are incorrect";
-            let error = ErrorBody::new(message, ErrorDetail::AuthenticationError);
-            self.respond_error(client, error);
         }
     }
 
@@ -173,36 +144,4 @@ impl Shard {
 
 fn startup_refusal(error: &OptionsError) -> String {
     format!("STARTUP refused: {error}")
-}
-
-/// User and password of a SASL PLAIN token (RFC 4616): authorization identity, NUL, user, NUL,
-/// password.
-fn plain_credentials(token: &[u8]) -> Option<(&str, &str)> {
-    let mut parts = token.split(|byte| *byte == 0);
-    let (_authorize_as, user, password) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
-    }
-    Some((
-        std::str::from_utf8(user).ok()?,
-        std::str::from_utf8(password).ok()?,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain_credentials;
-
-    #[test]
-    fn plain_tokens_have_three_parts() {
-        assert_eq!(plain_credentials(b"\0ada\0secret"), Some(("ada", "secret")));
-        assert_eq!(
-            plain_credentials(b"as\0ada\0secret"),
-            Some(("ada", "secret"))
-        );
-        assert_eq!(plain_credentials(b"ada\0secret"), None);
-        assert_eq!(plain_credentials(b"\0ada\0sec\0ret"), None);
-        assert_eq!(plain_credentials(b"\0ada\0\xFF"), None);
-        assert_eq!(plain_credentials(b""), None);
-    }
 }

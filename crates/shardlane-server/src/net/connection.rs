@@ -9,6 +9,7 @@ use shardlane_wire::{
 };
 
 use super::tls::Tls;
+use crate::coordinator::login::Exchange;
 use crate::faults::ResponseFault;
 use crate::stats::PortKind;
 
@@ -59,6 +60,8 @@ pub(crate) struct Connection {
     pub(crate) segments_begin: bool,
     pub(crate) compression: Option<Compression>,
     pub(crate) phase: Phase,
+    /// While a client logs in by challenges.
+    pub(crate) exchange: Option<Exchange>,
     pub(crate) keyspace: Option<Arc<str>>,
     /// Whether PREPARED marks conditional statements.
     pub(crate) marks_lwt: bool,
@@ -120,6 +123,7 @@ impl Connection {
             dialect: Dialect::new(Version::V4),
             compression: None,
             phase: Phase::New,
+            exchange: None,
             keyspace: None,
             marks_lwt: false,
             tells_tablets: false,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import exceptions, sync
+from . import exceptions, policies, sync
 from ._core import EMPTY, UNSET, Prepared
 from ._shared.auth import Authenticator
 from ._shared.batches import Batch, BatchKind
@@ -44,6 +44,7 @@ from ._shared.topology import (
 )
 from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
+from .policies import ExecutionProfile
 from .sync import Cluster, Result, Session, SessionBatch, connect
 from .types import Date, Duration, EmptyType, Time, Timestamp, UnsetType
 
@@ -68,6 +69,7 @@ __all__ = [
     "Date",
     "Duration",
     "EmptyType",
+    "ExecutionProfile",
     "Function",
     "Index",
     "Keyspace",
@@ -93,6 +95,7 @@ __all__ = [
     "aio",
     "connect",
     "exceptions",
+    "policies",
     "sync",
 ]
 __all__ += _exceptions

@@ -5,7 +5,7 @@ asyncio caller awaits it, a blocking caller calls `wait()`. Both finish on the c
 """
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import Context
 from datetime import timedelta
 from types import GenericAlias
@@ -21,6 +21,7 @@ __all__ = [
     "EmptyType",
     "Page",
     "Prepared",
+    "Profile",
     "Request",
     "Server",
     "Session",
@@ -284,6 +285,8 @@ class Cluster:
         zero_token_nodes: bool = False,
         schema_agreement_timeout: float = 10.0,
         in_flight_per_connection_max: int | None = None,
+        max_in_flight: int | None = None,
+        max_queued: int = 65536,
         application_name: str | None = None,
         statement_cache_size: int = 1000,
         seed: int | None = None,
@@ -330,9 +333,33 @@ class Cluster:
         sharded), connections, algorithms (list of 'first', 'shard-aware port',
         'legacy'), in_flight, requests, errors.
         """
+    def replicas(self, keyspace: str, token: int) -> list[str]:
+        """Host ids of the replicas of a token, by the ring; empty if they are not known."""
+    def latency(self, percent: float) -> float | None:
+        """What `percent` of the latest requests have not exceeded, in seconds."""
     def session(
         self,
         keyspace: str | None,
+        profile: Profile,
+        profiles: Mapping[str, Profile],
+        resolve_retry: Callable[[Any], tuple[Any, ...]],
+    ) -> Session:
+        """A session; `resolve_retry` makes of a retry policy what `Profile` takes as `retry`."""
+
+@final
+class Profile:
+    """What requests use that say nothing else.
+
+    `retry`: ('default',), ('fallthrough',), ('downgrading',), ('backoff', retries, min, max) or
+    ('advisor', number), who is asked by a callout of the lane 'retry'. `speculation`: ('constant',
+    seconds, executions) or ('percentile', percent, executions). `balancing`: datacenter, rack,
+    'failover', 'never' or 'always', and 'least-busy' or 'random'. `planner` makes query plans: it
+    is given keyspace, table, token, consistency, idempotent and whether it is an LWT, and returns
+    nodes, or nodes with shards.
+    """
+
+    def __new__(
+        cls,
         *,
         consistency: str,
         serial_consistency: str | None,
@@ -341,7 +368,11 @@ class Cluster:
         idempotent: bool,
         client_timestamps: bool,
         row_factory: object,
-    ) -> Session: ...
+        retry: tuple[Any, ...],
+        speculation: tuple[str, float, int] | None = None,
+        balancing: tuple[str | None, str | None, str, str] = ...,
+        planner: Callable[..., Iterable[Any]] | None = None,
+    ) -> Profile: ...
 
 @final
 class Session:
@@ -351,8 +382,8 @@ class Session:
     None, `consistency` and `serial_consistency` as names such as 'LOCAL_QUORUM', `page_size` in
     rows or None, `paging_state`, `timestamp` in microseconds, `idempotent`, `tracing`,
     `custom_payload`, `keyspace` of names without one (None: the session's), `now_in_seconds` since
-    1970 (v5), and `row_factory`: 'named', 'tuple', 'dict' or a callable that takes a row's
-    columns as keyword arguments.
+    1970 (v5), `profile` by name, `retry`, `node` (the only one to ask), and `row_factory`: 'named',
+    'tuple', 'dict' or a callable that takes a row's columns as keyword arguments.
     """
 
     keyspace: str | None
@@ -378,6 +409,9 @@ class Session:
         keyspace: str | None = None,
         now_in_seconds: int | None = None,
         row_factory: object = ...,
+        profile: str | UnsetType = ...,
+        retry: object = ...,
+        node: object = None,
     ) -> Request[Page] | None:
         """Begins an execution.
 
@@ -397,6 +431,9 @@ class Session:
         custom_payload: Mapping[str, bytes] | None = None,
         keyspace: str | None = None,
         now_in_seconds: int | None = None,
+        profile: str | UnsetType = ...,
+        retry: object = ...,
+        node: object = None,
     ) -> Request[Page]:
         """Begins a batch: 'logged', 'unlogged' or 'counter'.
 

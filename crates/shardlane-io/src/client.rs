@@ -8,7 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
-use shardlane_proto::{AttemptBudget, ClusterView, Config, Engine, PoolView, RequestSpec};
+use shardlane_proto::{
+    AttemptBudget, ClusterView, Config, Engine, Latencies, PoolView, RequestSpec,
+};
 use shardlane_wire::Dialect;
 
 use crate::advisor::Advisor;
@@ -46,6 +48,7 @@ pub struct Client {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     timestamps: Timestamps,
+    latencies: Arc<Latencies>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -69,6 +72,7 @@ impl Client {
         let queue = Arc::new(Queue::new(waker));
         let shared = Arc::new(Shared::default());
         let engine = Engine::new(config, process_budget());
+        let latencies = engine.latencies();
         let shell = Shell::new(poll, queue.clone(), shared.clone(), engine, tls, advisor);
         let thread = std::thread::Builder::new()
             .name("shardlane-io".to_owned())
@@ -78,6 +82,7 @@ impl Client {
             queue,
             shared,
             timestamps: Timestamps::default(),
+            latencies,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -159,6 +164,12 @@ impl Client {
     #[must_use]
     pub fn cluster_view(&self) -> Arc<ClusterView> {
         self.shared.cluster()
+    }
+
+    /// How long answers take; live.
+    #[must_use]
+    pub fn latencies(&self) -> Arc<Latencies> {
+        self.latencies.clone()
     }
 
     /// The pools as last known; their counters are live.

@@ -42,26 +42,34 @@ class Helpers:
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self.core = _core.Callouts()
         self.lanes = list(handlers)
-        self._threads = [
-            threading.Thread(
+        self._lock = threading.Lock()
+        self._handlers = dict(handlers)
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self) -> None:
+        """Begin to answer."""
+        for lane, handler in self._handlers.items():
+            self.serve(lane, handler)
+
+    def serve(self, lane: str, handler: Handler) -> None:
+        """Answer the questions of a lane from now on, unless that is done already."""
+        with self._lock:
+            if lane in self._threads:
+                return
+            thread = threading.Thread(
                 target=_serve,
                 args=(self.core, lane, handler),
                 name=f"shardlane-{lane}",
                 daemon=True,
             )
-            for lane, handler in handlers.items()
-        ]
-
-    def start(self) -> None:
-        """Begin to answer."""
-        for thread in self._threads:
+            self._threads[lane] = thread
             thread.start()
         _live.add(self)
 
     def stop(self) -> None:
         """End all that do not run a handler, and give those that do a moment."""
         self.core.close()
-        for thread in self._threads:
+        for thread in list(self._threads.values()):
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(JOIN_TIMEOUT)
 

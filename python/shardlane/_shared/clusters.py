@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import uuid
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,8 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shardlane.exceptions import ConfigurationError, RequestTimeout, ShardlaneError, UnknownKeyspace
 
 from . import topology, user_types
+from .checks import seconds
 from .errors import address, closed
-from .options import ClusterOptions, SessionOptions, seconds
+from .load_balancing import ClusterView
+from .options import ClusterOptions, SessionOptions
+from .profiles import open_session
+from .retry import Advisors
 from .schema.read import SchemaReader
 from .steps import Deadline
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from shardlane import _core
 
     from .contact_points import ContactPoints
+    from .load_balancing import RequestInfo
     from .options import ClusterKeywords
     from .schema.model import Schema
     from .steps import Steps
@@ -40,6 +46,8 @@ class BaseCluster:
 
     # In case __init__ raises: __del__ runs all the same.
     _client: _core.Cluster | None = None
+    # Since the first session.
+    _advisors: Advisors
 
     def __init__(
         self, contact_points: ContactPoints = "127.0.0.1", **options: Unpack[ClusterKeywords]
@@ -153,6 +161,15 @@ class BaseCluster:
         if self._client is not None:
             self._client.forget_compiled()
 
+    def _view(self, request: RequestInfo) -> ClusterView:
+        """What a load balancing of the application is told."""
+        nodes, pools = self.nodes(), self.shards()
+        connected = frozenset(pool.host_id for pool in pools if pool.connections)
+        replicas: list[str] = []
+        if self._client is not None and request.keyspace and request.token is not None:
+            replicas = self._client.replicas(request.keyspace, request.token)
+        return ClusterView(nodes, connected, tuple(map(uuid.UUID, replicas)))
+
     def _start(self) -> _core.Cluster:
         """Begin to connect, unless it was done before.
 
@@ -163,7 +180,8 @@ class BaseCluster:
             if self._closed:
                 raise closed()
             if self._client is None:
-                self._client = self._options.start(self._types)
+                self._client, helpers = self._options.start(self._types)
+                self._advisors = Advisors(helpers)
                 _open.add(self)
             return self._client
 
@@ -178,7 +196,7 @@ class BaseCluster:
         yield core.ready()
         if keyspace is not None and keyspace not in core.keyspaces():
             yield from self._look_for(core, keyspace, options)
-        return options.open(core, keyspace)
+        return open_session(core, keyspace, options, self)
 
     def _read_schema(
         self, keyspaces: str | Iterable[str] | None, timeout: float | None
@@ -193,7 +211,7 @@ class BaseCluster:
         wanted = _names(keyspaces)
         core = self._start()
         yield core.ready()
-        session = SessionOptions(row_factory="dict").open(core, None)
+        session = open_session(core, None, SessionOptions(row_factory="dict"), self)
         return (yield from self._schema.read(core, session, wanted, Deadline(timeout, None)))
 
     def _await_agreement(self, timeout: float) -> Steps[bool]:
@@ -211,7 +229,8 @@ class BaseCluster:
         """Ask the servers: a keyspace made a moment ago is not among the known ones yet."""
         literal = keyspace.replace("'", "''")
         cql = f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{literal}'"
-        request = options.open(core, None).execute(cql, None, options.timeout, "LOCAL_ONE")
+        session = open_session(core, None, options, self)
+        request = session.execute(cql, None, options.timeout, "LOCAL_ONE")
         assert request is not None
         page: _core.Page = yield request
         if not len(page):

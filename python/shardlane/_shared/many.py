@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from shardlane.exceptions import BadValue, ShardlaneError
 
-from .options import positive
+from .checks import positive
 from .steps import KEYSPACE, TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
 
 if TYPE_CHECKING:

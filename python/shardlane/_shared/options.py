@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -11,8 +10,13 @@ from shardlane.exceptions import ConfigurationError
 
 from .auth import LoginHandler, checked_auth, checked_authenticators
 from .callouts import Helpers
+from .checks import one_of, positive, seconds
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
+from .load_balancing import checked_load_balancing
+from .profiles import checked_profiles
+from .retry import checked_retry
+from .speculation import describe_speculation
 from .tls import TLS, prepared
 
 if TYPE_CHECKING:
@@ -21,10 +25,18 @@ if TYPE_CHECKING:
 
     from .auth import AuthProvider
     from .callouts import Handler
+    from .load_balancing import AnyLoadBalancing, Target
+    from .profiles import ExecutionProfile
+    from .retry import AnyRetry
     from .row_types import AnyRowFactory
+    from .speculation import AnySpeculation
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that ``close()`` gives to requests under way, unless told otherwise."""
+
+
+IN_FLIGHT_MAX = 10_000_000
+"""A bound for ``max_in_flight`` and ``max_queued``: so many requests fill the memory."""
 
 
 class ClusterKeywords(TypedDict, total=False):
@@ -55,6 +67,8 @@ class ClusterKeywords(TypedDict, total=False):
     zero_token_nodes: bool
     schema_agreement_timeout: float
     in_flight_per_connection_max: int | None
+    max_in_flight: int | None
+    max_queued: int
     application_name: str | None
     statement_cache_size: int
     udt_factory: str
@@ -70,6 +84,10 @@ class SessionKeywords(TypedDict, total=False):
     page_size: int | None
     idempotent: bool
     client_timestamps: bool
+    retry: AnyRetry | None
+    speculative: AnySpeculation | None
+    load_balancing: AnyLoadBalancing | None
+    profiles: Mapping[str, ExecutionProfile] | None
 
 
 class ConnectKeywords(ClusterKeywords, SessionKeywords, total=False):
@@ -90,6 +108,9 @@ class RequestKeywords(TypedDict, total=False):
     custom_payload: Mapping[str, bytes] | None
     keyspace: str | None
     now_in_seconds: int | None
+    profile: str | _core.UnsetType
+    retry: AnyRetry | _core.UnsetType | None
+    node: Target | None
 
 
 class ExecuteKeywords(RequestKeywords, total=False):
@@ -128,6 +149,8 @@ class ClusterOptions:
     zero_token_nodes: bool = False
     schema_agreement_timeout: float = 10.0
     in_flight_per_connection_max: int | None = None
+    max_in_flight: int | None = None
+    max_queued: int = 65536
     application_name: str | None = None
     statement_cache_size: int = 1000
     udt_factory: str = "named"
@@ -184,6 +207,8 @@ class ClusterOptions:
         positive(
             "in_flight_per_connection_max", self.in_flight_per_connection_max, 32768, or_none=True
         )
+        positive("max_in_flight", self.max_in_flight, IN_FLIGHT_MAX, or_none=True)
+        positive("max_queued", self.max_queued, IN_FLIGHT_MAX, zero=True)
         positive("statement_cache_size", self.statement_cache_size, 2**31)
         for name in (
             "connect_timeout",
@@ -227,7 +252,7 @@ class ClusterOptions:
                 f"source_ports={ports!r} is empty", hint="give the lowest port first"
             )
 
-    def start(self, types: _core.UserTypes) -> _core.Cluster:
+    def start(self, types: _core.UserTypes) -> tuple[_core.Cluster, Helpers]:
         """Begin to connect.
 
         Args:
@@ -239,16 +264,14 @@ class ClusterOptions:
         handlers: dict[str, Handler] = {}
         if (auth := options.pop("auth")) is not None:
             handlers["login"] = LoginHandler(auth)
-        helpers = Helpers(handlers) if handlers else None
-        if helpers is not None:
-            options.update(callouts=helpers.core, asks=helpers.lanes)
+        helpers = Helpers(handlers)
+        options.update(callouts=helpers.core, asks=helpers.lanes)
         try:
             core = _core.Cluster(options.pop("contact_points"), user_types=types, **options)
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigurationError(str(error)) from error
-        if helpers is not None:
-            helpers.start()
-        return core
+        helpers.start()
+        return core, helpers
 
 
 @dataclass(frozen=True)
@@ -262,6 +285,10 @@ class SessionOptions:
     idempotent: bool = False
     client_timestamps: bool = True
     row_factory: AnyRowFactory = "named"
+    retry: AnyRetry | None = None
+    speculative: AnySpeculation | None = None
+    load_balancing: AnyLoadBalancing | None = None
+    profiles: Mapping[str, ExecutionProfile] | None = None
 
     @classmethod
     def make(cls, **options: Any) -> SessionOptions:
@@ -291,20 +318,11 @@ class SessionOptions:
             one_of(
                 "row_factory", self.row_factory, ("named", "tuple", "dict", "scalar"), "a callable"
             )
+        checked_retry(self.retry)
+        describe_speculation(self.speculative)
+        checked_load_balancing(self.load_balancing)
+        checked_profiles(self.profiles, self)
         return self
-
-    def open(self, cluster: _core.Cluster, keyspace: str | None) -> _core.Session:
-        """Open a session of the core; nothing is sent."""
-        return cluster.session(
-            keyspace,
-            consistency=self.consistency,
-            serial_consistency=self.serial_consistency,
-            timeout=self.timeout,
-            page_size=self.page_size,
-            idempotent=self.idempotent,
-            client_timestamps=self.client_timestamps,
-            row_factory=self.row_factory,
-        )
 
 
 SESSION_OPTION_NAMES = frozenset(option.name for option in fields(SessionOptions))
@@ -319,36 +337,3 @@ def checked_keyspace(keyspace: Any) -> str | None:
     if keyspace is None or (isinstance(keyspace, str) and keyspace):
         return keyspace
     raise ConfigurationError(f"keyspace={keyspace!r} is not a name", hint="give a str, or None")
-
-
-def one_of(name: str, value: Any, allowed: tuple[Any, ...], also: str = "") -> None:
-    """Raise ConfigurationError unless ``value`` is one of ``allowed``, exactly."""
-    if any(value is choice or (isinstance(choice, str) and value == choice) for choice in allowed):
-        return
-    choices = ", ".join(map(repr, allowed))
-    raise ConfigurationError(
-        f"{name}={value!r} is not understood",
-        hint=f"give one of {choices}{' or ' if also else ''}{also}",
-    )
-
-
-def positive(name: str, value: Any, most: int, *, or_none: bool = False) -> None:
-    """Raise ConfigurationError unless ``value`` is an int from 1 to ``most``."""
-    if value is None and or_none:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigurationError(
-            f"{name}={value!r} is out of range",
-            hint=f"give a number from 1 to {most}{', or None' if or_none else ''}",
-        )
-
-
-def seconds(name: str, value: Any, *, zero: bool = False, remedy: str = "") -> None:
-    """Raise ConfigurationError unless ``value`` is a number of seconds, above zero or from zero."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and (value > 0 or (zero and value == 0)):
-        return
-    kind = "a number of seconds, zero or more" if zero else "a positive number of seconds"
-    raise ConfigurationError(
-        f"{name}={value!r} is not understood", hint=f"give {kind}{', ' if remedy else ''}{remedy}"
-    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .errors import closed
 from .paging import Continuation
+from .profiles import checked_profiles
 from .steps import NO_OPTIONS, ExecuteOptions, Parameters, Statement
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _EXECUTE_OPTIONS = (
     "keyspace",
     "now_in_seconds",
     "row_factory",
+    "profile",
+    "retry",
+    "node",
 )
 
 
@@ -68,6 +72,7 @@ class BaseSession(Generic[RowT]):
         self._cluster = cluster
         self._core = core
         self._options = options
+        self._profiles = checked_profiles(options.profiles, options)
         self._owns_cluster = owns_cluster
         self._detached = False
 
@@ -91,6 +96,11 @@ class BaseSession(Generic[RowT]):
             ForkError: connected before ``fork()``, in the parent process.
         """
         return self._cluster.shards()
+
+    def _default_timeout(self, profile: str | _core.UnsetType) -> float | None:
+        """The timeout of requests with this profile that give none of their own."""
+        named = self._profiles.get(profile) if isinstance(profile, str) else None
+        return (named or self._options).timeout
 
     def _after(
         self,

@@ -43,6 +43,9 @@ NO_OPTIONS: ExecuteOptions = (
     None,
     None,
     _core.UNSET,
+    _core.UNSET,
+    _core.UNSET,
+    None,
 )
 
 BATCH_KEYSPACE = 7

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from shardlane._shared.checks import seconds
 from shardlane._shared.clusters import BaseCluster
-from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace, seconds
+from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace
 from shardlane._shared.sessions import RowT
 
 from ._drive import drive
@@ -136,7 +137,8 @@ class Cluster(BaseCluster):
             keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
             row_factory: as in ``Session.execute``.
             **options: defaults of requests: ``timeout``, ``consistency``, ``serial_consistency``,
-                ``page_size``, ``idempotent``, ``client_timestamps``, as in ``shardlane.connect``.
+                ``page_size``, ``idempotent``, ``client_timestamps``, ``retry``, ``speculative``,
+                ``load_balancing``, ``profiles``, as in ``shardlane.connect``.
 
         Raises:
             ConfigurationError: an option makes no sense; raised at once, without awaiting.

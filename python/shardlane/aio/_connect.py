@@ -10,15 +10,19 @@ from ._cluster import Cluster, Connecting
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from typing_extensions import Unpack
 
     from shardlane._shared.auth import AuthProvider
     from shardlane._shared.consistency import Consistency
     from shardlane._shared.contact_points import ContactPoints
+    from shardlane._shared.load_balancing import AnyLoadBalancing
     from shardlane._shared.options import ConnectKeywords
+    from shardlane._shared.profiles import ExecutionProfile
+    from shardlane._shared.retry import AnyRetry
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+    from shardlane._shared.speculation import AnySpeculation
     from shardlane._shared.tls import TLS
 
 T = TypeVar("T")
@@ -77,6 +81,10 @@ def connect(
     idempotent: bool = False,
     client_timestamps: bool = True,
     row_factory: AnyRowFactory = "named",
+    retry: AnyRetry | None = None,
+    speculative: AnySpeculation | None = None,
+    load_balancing: AnyLoadBalancing | None = None,
+    profiles: Mapping[str, ExecutionProfile] | None = None,
     compression: str | None = None,
     protocol_version: int | None = None,
     shard_awareness: str = "full",
@@ -95,6 +103,8 @@ def connect(
     zero_token_nodes: bool = False,
     schema_agreement_timeout: float = 10.0,
     in_flight_per_connection_max: int | None = None,
+    max_in_flight: int | None = None,
+    max_queued: int = 65536,
     application_name: str | None = None,
     statement_cache_size: int = 1000,
     udt_factory: str = "named",
@@ -131,6 +141,13 @@ def connect(
             so that they are applied in order, and a repeated one is no later than the first.
         row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first column), or
             a callable that takes the columns as keyword arguments: a dataclass, for instance.
+        retry: what follows a failed attempt; one of ``shardlane.policies``, or your own. None for
+            `DefaultRetry`.
+        speculative: `ConstantSpeculation` or `PercentileSpeculation`: idempotent statements are
+            executed on another node as well when an answer takes long. None: they are not.
+        load_balancing: which nodes come first: a `LoadBalancing`, or your own. None for
+            ``LoadBalancing()``.
+        profiles: sets of options by name, `ExecutionProfile` objects, for ``execute(profile=...)``.
         compression: of what is sent and received: ``"lz4"``, ``"snappy"`` (up to protocol v4) or
             None.
         protocol_version: of the native protocol: 3, 4 or 5, and no other; None for the best that
@@ -160,6 +177,9 @@ def connect(
         schema_agreement_timeout: seconds at most to wait after CREATE, ALTER and DROP until all
             nodes know of it.
         in_flight_per_connection_max: requests under way on one connection; None for 32768.
+        max_in_flight: requests under way over all connections; those beyond wait for their turn.
+            None: as many as there are.
+        max_queued: requests that wait for their turn; those beyond end with ClientOverloaded.
         application_name: for the server, which lists its clients.
         statement_cache_size: prepared statements to keep for each keyspace, least recently used
             first out.
@@ -183,6 +203,10 @@ def connect(
         idempotent=idempotent,
         client_timestamps=client_timestamps,
         row_factory=row_factory,
+        retry=retry,
+        speculative=speculative,
+        load_balancing=load_balancing,
+        profiles=profiles,
     )
     keyspace = checked_keyspace(keyspace)
     cluster = Cluster(
@@ -212,6 +236,8 @@ def connect(
         zero_token_nodes=zero_token_nodes,
         schema_agreement_timeout=schema_agreement_timeout,
         in_flight_per_connection_max=in_flight_per_connection_max,
+        max_in_flight=max_in_flight,
+        max_queued=max_queued,
         application_name=application_name,
         statement_cache_size=statement_cache_size,
         udt_factory=udt_factory,

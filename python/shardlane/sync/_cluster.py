@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from shardlane._shared.checks import seconds
 from shardlane._shared.clusters import BaseCluster
-from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace, seconds
+from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace
 
 from ._session import Session
 from ._wait import wait
@@ -91,7 +92,8 @@ class Cluster(BaseCluster):
             keyspace: of names without one; spelled as in ``system_schema.keyspaces``.
             row_factory: as in ``Session.execute``.
             **options: defaults of requests: ``timeout``, ``consistency``, ``serial_consistency``,
-                ``page_size``, ``idempotent``, ``client_timestamps``, as in ``shardlane.connect``.
+                ``page_size``, ``idempotent``, ``client_timestamps``, ``retry``, ``speculative``,
+                ``load_balancing``, ``profiles``, as in ``shardlane.connect``.
 
         Raises:
             ConfigurationError: an option makes no sense.

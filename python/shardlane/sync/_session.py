@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from shardlane._core import UNSET
 from shardlane._shared import steps
 from shardlane._shared.batches import Batch, BatchKind
+from shardlane._shared.checks import seconds
 from shardlane._shared.many import CONCURRENCY, ManyResult, execute_many
-from shardlane._shared.options import CLOSE_TIMEOUT, seconds
+from shardlane._shared.options import CLOSE_TIMEOUT
 from shardlane._shared.sessions import BaseSession, RowT, execute_options
 
 from ._result import Result
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from shardlane import _core
     from shardlane._shared.consistency import Consistency
+    from shardlane._shared.load_balancing import Target
     from shardlane._shared.options import ExecuteKeywords, RequestKeywords
+    from shardlane._shared.retry import AnyRetry
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
     from shardlane._shared.steps import Parameters, Statement
 
@@ -116,6 +119,9 @@ class Session(BaseSession[RowT]):
         keyspace: str | None = None,
         now_in_seconds: int | None = None,
         row_factory: AnyRowFactory | _core.UnsetType = UNSET,
+        profile: str | _core.UnsetType = UNSET,
+        retry: AnyRetry | _core.UnsetType | None = UNSET,
+        node: Target | None = None,
     ) -> Result[Any]:
         """Execute a statement and return its first page of rows.
 
@@ -144,8 +150,12 @@ class Session(BaseSession[RowT]):
             row_factory: ``"named"``, ``"tuple"``, ``"dict"``, ``"scalar"`` (only the first
                 column), or a callable that takes the columns as keyword arguments: a dataclass,
                 for instance.
+            profile: the name of one of the session's profiles, for options that are left out.
+            retry: what follows a failed attempt; see ``shardlane.policies``.
+            node: ask only this one: a ``Node``, a host id, or an address; or a tuple of that and
+                the number of a shard.
 
-        Options that are left out have the session's defaults.
+        Options that are left out have the defaults of the profile, or else of the session.
 
         Raises:
             BadValue: parameters or options do not fit; nothing was sent.
@@ -171,6 +181,9 @@ class Session(BaseSession[RowT]):
             keyspace,
             now_in_seconds,
             row_factory,
+            profile,
+            retry,
+            node,
         )
         page = None if request is None else request.wait()
         # Nearly always; the rest is not worth a tuple and a call for each request.
@@ -189,9 +202,12 @@ class Session(BaseSession[RowT]):
             keyspace,
             now_in_seconds,
             row_factory,
+            profile,
+            retry,
+            node,
         )
         if page is None:
-            default = self._options.timeout
+            default = self._default_timeout(profile)
             executed = wait(
                 steps.prepare_and_execute(core, statement, parameters, options, default)
             )
@@ -249,6 +265,9 @@ class Session(BaseSession[RowT]):
         custom_payload: Mapping[str, bytes] | None = None,
         keyspace: str | None = None,
         now_in_seconds: int | None = None,
+        profile: str | _core.UnsetType = UNSET,
+        retry: AnyRetry | _core.UnsetType | None = UNSET,
+        node: Target | None = None,
     ) -> Result[RowT]:
         """Execute a batch. Texts with parameters are prepared first, unless they are in the cache.
 
@@ -263,6 +282,9 @@ class Session(BaseSession[RowT]):
             custom_payload: as in ``execute``.
             keyspace: as in ``execute``.
             now_in_seconds: as in ``execute``.
+            profile: as in ``execute``.
+            retry: as in ``execute``.
+            node: as in ``execute``.
 
         Raises:
             BadValue: the batch is empty, or parameters or options do not fit; nothing was sent.
@@ -281,8 +303,12 @@ class Session(BaseSession[RowT]):
             custom_payload,
             keyspace,
             now_in_seconds,
+            profile,
+            retry,
+            node,
         )
-        page = wait(steps.execute_batch(self._core, batch, options, self._options.timeout))
+        default = self._default_timeout(profile)
+        page = wait(steps.execute_batch(self._core, batch, options, default))
         return Result(page, None)
 
     def execute_many(
@@ -326,7 +352,7 @@ class Session(BaseSession[RowT]):
                 statement,
                 iter(parameter_sets),
                 ordered,
-                self._options.timeout,
+                self._default_timeout(options.get("profile", UNSET)),
                 concurrency=concurrency,
                 raise_on_error=raise_on_error,
                 keep=keep if results else None,

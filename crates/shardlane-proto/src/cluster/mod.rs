@@ -29,6 +29,7 @@ pub(crate) use self::rows::for_each_row;
 #[cfg(test)]
 pub(crate) use self::topology::KeyspaceInfo;
 pub(crate) use self::topology::{NodeInfo, Topology, Update};
+use self::view::RingView;
 pub use self::view::{ClusterView, KeyspaceView, NodeView};
 use crate::config::Config;
 use crate::policy::Balancing;
@@ -179,7 +180,16 @@ impl Cluster {
             rack: node.rack.clone(),
             release_version: node.release_version.clone(),
         });
+        let size = self.nodes.iter().map(|(key, _)| key + 1).max();
+        let mut host_ids = vec![None; size.unwrap_or(0)];
+        for (NodeKey(key), node) in self.nodes() {
+            host_ids[key as usize] = Some(node.coordinator.host_id);
+        }
         ClusterView {
+            rings: RingView {
+                maps: self.placement.rings(),
+                host_ids,
+            },
             name: self.name.clone(),
             partitioner: self.partitioner.clone(),
             nodes: nodes.collect(),

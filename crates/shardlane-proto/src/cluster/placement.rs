@@ -152,6 +152,14 @@ impl Placement {
         }
     }
 
+    /// The replicas by the ring of all keyspaces where they are known.
+    pub(crate) fn rings(&self) -> HashMap<Box<str>, Arc<ReplicaMap>> {
+        self.keyspaces
+            .iter()
+            .filter_map(|(name, keyspace)| Some((name.clone(), keyspace.ring.clone()?)))
+            .collect()
+    }
+
     /// A keyspace is new, or its replication has changed; with the replicas by the ring if they can be told.
     pub(crate) fn put(&mut self, keyspace: &str, ring: Option<Arc<ReplicaMap>>) {
         self.keyspaces.entry(keyspace.into()).or_default().ring = ring;

@@ -1,10 +1,10 @@
 //! The cluster for those who look at it from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shardlane_routing::HostId;
+use shardlane_routing::{HostId, ReplicaMap, Token};
 
 /// A node, for those who look at the cluster from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,4 +46,41 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     /// All keyspaces, by name.
     pub keyspaces: Vec<Arc<KeyspaceView>>,
+    /// Who replicates what, by the ring.
+    pub(crate) rings: RingView,
 }
+
+impl ClusterView {
+    /// The replicas of a token by the keyspace's replication and the ring, in ring order; none if they are
+    /// not known. Tables with tablets have others.
+    #[must_use]
+    pub fn replicas(&self, keyspace: &str, token: Token) -> Vec<HostId> {
+        let replicas = self.rings.maps.get(keyspace).map(|map| map.replicas(token));
+        replicas
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|&key| self.rings.host_ids.get(key as usize).copied().flatten())
+            .collect()
+    }
+}
+
+/// Replicas by keyspace, and what their numbers stand for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RingView {
+    pub(crate) maps: HashMap<Box<str>, Arc<ReplicaMap>>,
+    pub(crate) host_ids: Vec<Option<HostId>>,
+}
+
+impl PartialEq for RingView {
+    /// Maps are compared by identity: those of one refresh are shared.
+    fn eq(&self, other: &Self) -> bool {
+        self.host_ids == other.host_ids
+            && self.maps.len() == other.maps.len()
+            && self.maps.iter().all(|(name, map)| {
+                let theirs = other.maps.get(name);
+                theirs.is_some_and(|theirs| Arc::ptr_eq(map, theirs))
+            })
+    }
+}
+
+impl Eq for RingView {}

@@ -14,18 +14,22 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use shardlane_io::{Advisor, Reply};
-use shardlane_proto::{Advice, AdviceError, LoginStep, Question, Secret};
+use shardlane_proto::{Advice, AdviceError, Again, Decision, LoginStep, Question, Secret};
+
+use super::args::{Level, seconds_to_duration};
+use super::errors;
 
 /// Questions that may wait in a lane. One more is answered with an error at once: whoever should take them out hangs,
 /// and whoever asked has a deadline.
 const LANE_MAX: usize = 4096;
 
 /// The lanes, by name.
-const LANES: [&str; 1] = ["login"];
+const LANES: [&str; 2] = ["login", "retry"];
 
 const fn lane_of(question: &Question) -> usize {
     match question {
         Question::Login { .. } => 0,
+        Question::Retry(_) => 1,
         // Not known here: whoever asks is told that nobody answers.
         _ => usize::MAX,
     }
@@ -198,14 +202,24 @@ impl Callout {
                 info.set_item("step", step)?;
                 info.set_item("token", token.map(|t| PyBytes::new(py, &t.0)))?;
             }
+            Question::Retry(question) => {
+                info.set_item("advisor", question.advisor)?;
+                info.set_item("attempt", errors::describe_attempt(py, &question.attempt)?)?;
+                info.set_item("failed_before", question.failed_before)?;
+                info.set_item("idempotent", question.idempotent)?;
+                info.set_item("maybe_executed", question.maybe_executed)?;
+                info.set_item("consistency", question.consistency.as_str())?;
+            }
             other => return Err(PyTypeError::new_err(format!("unknown question {other:?}"))),
         }
         Ok(info)
     }
 
-    /// Answers: a login's token as bytes, None for "go on".
+    /// Answers: a login's token as bytes, None for "go on"; what follows a failed attempt as a tuple.
     fn answer(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let advice = if value.is_none() {
+        let advice = if matches!(self.question, Question::Retry(_)) {
+            Advice::Retry(decision(value)?)
+        } else if value.is_none() {
             Advice::Accept
         } else {
             Advice::Token(Secret(value.cast::<PyBytes>()?.as_bytes().to_vec()))
@@ -216,5 +230,30 @@ impl Callout {
     /// Tells that the application's code failed. `cause` comes back with the error that follows; 0 for none.
     fn fail(&self, py: Python<'_>, message: String, cause: u64) -> PyResult<()> {
         self.send(py, Err(AdviceError { message, cause }))
+    }
+}
+
+/// `(kind, delay, consistency)`, where the kind is "give_up", "ignore", "same_node" or "next_node".
+fn decision(value: &Bound<'_, PyAny>) -> PyResult<Decision> {
+    let (kind, delay, consistency): (String, f64, Option<Level>) = value.extract()?;
+    let delay = seconds_to_duration(delay)
+        .ok_or_else(|| PyValueError::new_err(format!("delay={delay}: give seconds from 0")))?;
+    let again = |same_node| {
+        Decision::Retry(Again {
+            same_node,
+            delay,
+            consistency: consistency.map(|level| level.0),
+            // A policy that asks for another attempt after a while means it, whoever is left.
+            wraps: !delay.is_zero(),
+        })
+    };
+    match &*kind {
+        "give_up" => Ok(Decision::GiveUp),
+        "ignore" => Ok(Decision::Ignore),
+        "same_node" => Ok(again(true)),
+        "next_node" => Ok(again(false)),
+        _ => Err(PyValueError::new_err(format!(
+            "there is no decision {kind:?}"
+        ))),
     }
 }

@@ -17,19 +17,20 @@ use shardlane_proto::{
     Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, RequestSpec,
     ShardAwareness,
 };
+use shardlane_routing::Token;
 use shardlane_wire::{RowsMetadata, Version};
 
-use super::args::{Level, SerialLevel, Timeout, seconds_to_duration};
+use super::args::seconds_to_duration;
 use super::batcher::{self, Batcher};
 use super::callouts::Callouts;
 use super::errors;
 use super::fork::Origin;
 use super::page::Shape;
 use super::prepared::Prepared;
+use super::profiles::Profile;
 use super::request::{Finish, Operation, Request};
 use super::security;
-use super::session::{Defaults, Session};
-use crate::rows::RowFactory;
+use super::session::Session;
 use crate::values::registry::Registry;
 use crate::values::user_types::{Compiling, UserTypes};
 
@@ -173,7 +174,8 @@ impl Cluster {
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
         reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, metadata_request_timeout=None,
         tablet_warm_up=false, zero_token_nodes=false, schema_agreement_timeout=10.0,
-        in_flight_per_connection_max=None, application_name=None, statement_cache_size=1000, seed=None,
+        in_flight_per_connection_max=None, max_in_flight=None, max_queued=65536,
+        application_name=None, statement_cache_size=1000, seed=None,
         tls=None, callouts=None, asks=Vec::new(), user_types=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
@@ -202,6 +204,8 @@ impl Cluster {
         zero_token_nodes: bool,
         schema_agreement_timeout: f64,
         in_flight_per_connection_max: Option<usize>,
+        max_in_flight: Option<usize>,
+        max_queued: usize,
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
@@ -297,6 +301,8 @@ impl Cluster {
         if let Some(max) = in_flight_per_connection_max {
             config.in_flight_per_connection_max = max.clamp(1, 32768);
         }
+        config.requests_in_flight_max = max_in_flight;
+        config.requests_queued_max = max_queued;
         config.application_name = application_name;
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
@@ -443,32 +449,29 @@ impl Cluster {
         Ok(pools)
     }
 
-    #[pyo3(signature = (
-        keyspace, *, consistency, serial_consistency, timeout, page_size, idempotent, client_timestamps,
-        row_factory
-    ))]
-    #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
+    /// Host ids of the replicas of a token, by the ring.
+    fn replicas(&self, py: Python<'_>, keyspace: &str, token: i64) -> PyResult<Vec<String>> {
+        let view = self.core.client(py)?.cluster_view();
+        let replicas = view.replicas(keyspace, Token(token));
+        Ok(replicas.iter().map(ToString::to_string).collect())
+    }
+
+    /// What `percent` of the latest requests have not exceeded, in seconds; None before the first answer.
+    fn latency(&self, py: Python<'_>, percent: f64) -> PyResult<Option<f64>> {
+        let latencies = self.core.client(py)?.latencies();
+        Ok(latencies.percentile(percent).map(|d| d.as_secs_f64()))
+    }
+
+    /// A session; `profiles` are those that have names, `resolve_retry` describes retry policies.
     fn session(
         &self,
         keyspace: Option<&str>,
-        consistency: Level,
-        serial_consistency: SerialLevel,
-        timeout: Timeout,
-        page_size: Option<i32>,
-        idempotent: bool,
-        client_timestamps: bool,
-        row_factory: &Bound<'_, PyAny>,
-    ) -> PyResult<Session> {
-        let defaults = Defaults {
-            consistency: consistency.0,
-            serial_consistency: serial_consistency.0,
-            timeout: timeout.0,
-            page_size,
-            idempotent,
-            client_timestamps,
-            factory: Arc::new(RowFactory::from_python(row_factory)?),
-        };
-        Ok(Session::new(self.core.clone(), keyspace, defaults))
+        profile: Py<Profile>,
+        profiles: HashMap<String, Py<Profile>>,
+        resolve_retry: Py<PyAny>,
+    ) -> Session {
+        let core = self.core.clone();
+        Session::new(core, keyspace, profile, profiles, resolve_retry)
     }
 }
 

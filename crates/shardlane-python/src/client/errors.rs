@@ -114,7 +114,10 @@ fn describe_unreached<'py>(
     Ok(info)
 }
 
-fn describe_attempt<'py>(py: Python<'py>, attempt: &Attempt) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn describe_attempt<'py>(
+    py: Python<'py>,
+    attempt: &Attempt,
+) -> PyResult<Bound<'py, PyDict>> {
     let info = PyDict::new(py);
     info.set_item("address", attempt.address.ip().to_string())?;
     info.set_item("port", attempt.address.port())?;

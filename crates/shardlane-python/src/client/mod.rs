@@ -12,9 +12,11 @@ mod errors;
 mod fork;
 mod page;
 mod prepared;
+mod profiles;
 mod request;
 mod security;
 mod session;
+mod targets;
 
 use pyo3::prelude::*;
 
@@ -24,6 +26,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<prepared::Prepared>()?;
     module.add_class::<page::Page>()?;
     module.add_class::<cluster::Cluster>()?;
+    module.add_class::<profiles::Profile>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<security::Tls>()?;
     module.add_class::<callouts::Callouts>()?;

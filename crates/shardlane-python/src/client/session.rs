@@ -1,18 +1,15 @@
 //! A session: a keyspace and defaults over a cluster's pools. Encodes requests.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 use shardlane_io::Client;
 use shardlane_proto::{PreparedRefs, RequestSpec};
 use shardlane_wire::request::{Execute, Prepare, Query};
-use shardlane_wire::{
-    BoundValues, Consistency, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope,
-    SerialConsistency,
-};
+use shardlane_wire::{BoundValues, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope};
 
 use super::args::{
     Arg, Flag, Level, Name, Now, PageSize, PagingState, Payload, SerialLevel, Timeout, Timestamp,
@@ -21,21 +18,11 @@ use super::args::{
 use super::cluster::{Core, StatementCache, lock};
 use super::page::Shaping;
 use super::prepared::{Prepared, Preparing};
+use super::profiles::{self, Profile};
 use super::request::{Finish, Operation, Request};
+use super::targets;
 use crate::rows::RowFactory;
 use crate::values::errors::bad_value;
-
-/// What an execution uses where the caller says nothing.
-pub(super) struct Defaults {
-    pub(super) consistency: Consistency,
-    pub(super) serial_consistency: Option<SerialConsistency>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) page_size: Option<i32>,
-    pub(super) idempotent: bool,
-    /// Whether writes get their timestamps here, so that a repeated one is no later than the first.
-    pub(super) client_timestamps: bool,
-    pub(super) factory: Arc<RowFactory>,
-}
 
 /// The keyspace in use, with its prepared statements.
 struct Using {
@@ -47,7 +34,10 @@ struct Using {
 #[pyclass(frozen, module = "shardlane._core")]
 pub(super) struct Session {
     pub(super) core: Arc<Core>,
-    pub(super) defaults: Defaults,
+    profile: Py<Profile>,
+    profiles: HashMap<String, Py<Profile>>,
+    /// Takes a retry policy of a single request; returns what [`profiles::retry`] reads.
+    resolve_retry: Py<PyAny>,
     using: Mutex<Using>,
 }
 
@@ -72,12 +62,20 @@ pub(super) fn with_values<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 }
 
 impl Session {
-    pub(super) fn new(core: Arc<Core>, keyspace: Option<&str>, defaults: Defaults) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        keyspace: Option<&str>,
+        profile: Py<Profile>,
+        profiles: HashMap<String, Py<Profile>>,
+        resolve_retry: Py<PyAny>,
+    ) -> Self {
         let keyspace: Option<Arc<str>> = keyspace.map(Into::into);
         let statements = core.statements(keyspace.as_ref());
         Self {
             core,
-            defaults,
+            profile,
+            profiles,
+            resolve_retry,
             using: Mutex::new(Using {
                 keyspace,
                 statements,
@@ -109,14 +107,6 @@ impl Session {
         keyspace.map_or_else(|| self.keyspace_in_use(), |keyspace| Some(keyspace.into()))
     }
 
-    /// The timestamp of a write: the caller's, or the next one if the session gives them.
-    fn timestamp(&self, given: Option<&Timestamp>, client: &Client, is_write: bool) -> Option<i64> {
-        match given {
-            Some(at) => Some(at.0),
-            None => (is_write && self.defaults.client_timestamps).then(|| client.next_timestamp()),
-        }
-    }
-
     pub(super) fn find(
         &self,
         py: Python<'_>,
@@ -127,11 +117,74 @@ impl Session {
         lock(&cache).get(cql).map(|p| p.clone_ref(py))
     }
 
-    fn factory(&self, given: Arg<Bound<'_, PyAny>>) -> PyResult<Arc<RowFactory>> {
-        match given {
-            Arg::Unset => Ok(self.defaults.factory.clone()),
-            Arg::Given(factory) => RowFactory::from_python(&factory).map(Arc::new),
+    /// The profile of a request: the session's, or one of those that have names.
+    fn profile(&self, given: &Arg<Bound<'_, PyAny>>) -> PyResult<&Profile> {
+        let Arg::Given(name) = given else {
+            return Ok(self.profile.get());
+        };
+        let known = name
+            .cast::<PyString>()
+            .ok()
+            .and_then(|name| self.profiles.get(name.to_str().ok()?));
+        known.map(Py::get).ok_or_else(|| {
+            let mut names: Vec<&str> = self.profiles.keys().map(|name| &**name).collect();
+            names.sort_unstable();
+            let wanted = if names.is_empty() {
+                "profiles= to connect() first".to_owned()
+            } else {
+                format!("one of {}", names.join(", "))
+            };
+            refused(name, "the name of a profile", &wanted)
+        })
+    }
+
+    /// Puts into a request how it is tried.
+    fn guide(
+        &self,
+        py: Python<'_>,
+        spec: &mut RequestSpec,
+        profile: &Profile,
+        retry: &Arg<Bound<'_, PyAny>>,
+        node: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        spec.policy = match retry {
+            Arg::Unset => profile.policy.clone(),
+            Arg::Given(retry) => {
+                let resolved = self.resolve_retry.bind(py).call1((retry,))?;
+                let retry = profiles::retry(resolved.cast::<PyTuple>()?)?;
+                profile.policy_with(Some(retry))
+            }
+        };
+        if node.is_some() || profile.planner.is_some() {
+            let view = self.core.client(py)?.cluster_view();
+            if let Some(node) = node {
+                spec.node = Some(targets::target(&view, node)?);
+            } else if let Some(planner) = &profile.planner {
+                spec.plan = Some(targets::plan(&view, planner.bind(py), spec)?);
+            }
         }
+        Ok(())
+    }
+}
+
+/// The timestamp of a write: the caller's, or the next one if the profile gives them.
+fn timestamp_of(
+    profile: &Profile,
+    given: Option<&Timestamp>,
+    client: &Client,
+    is_write: bool,
+) -> Option<i64> {
+    match given {
+        Some(at) => Some(at.0),
+        None => (is_write && profile.client_timestamps).then(|| client.next_timestamp()),
+    }
+}
+
+/// The row factory of a request: the profile's, or another one.
+fn factory(profile: &Profile, given: Arg<Bound<'_, PyAny>>) -> PyResult<Arc<RowFactory>> {
+    match given {
+        Arg::Unset => Ok(profile.factory.clone()),
+        Arg::Given(factory) => RowFactory::from_python(&factory).map(Arc::new),
     }
 }
 
@@ -181,8 +234,10 @@ impl Session {
         let mut spec = RequestSpec::new(Opcode::Prepare, body);
         spec.dialect = dialect;
         spec.keyspace = in_use(dialect, keyspace.clone());
+        let profile = self.profile.get();
         spec.idempotent = true;
-        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        spec.timeout = timeout.or(Timeout(profile.timeout)).0;
+        spec.policy = profile.policy.clone();
         let finish = Finish::Prepared(Preparing {
             cql: cql.into(),
             keyspace,
@@ -196,7 +251,8 @@ impl Session {
     #[pyo3(signature = (
         statement, parameters=None, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
         page_size=Arg::Unset, paging_state=None, timestamp=None, idempotent=Arg::Unset, tracing=Flag(false),
-        custom_payload=None, keyspace=None, now_in_seconds=None, row_factory=Arg::Unset
+        custom_payload=None, keyspace=None, now_in_seconds=None, row_factory=Arg::Unset,
+        profile=Arg::Unset, retry=Arg::Unset, node=None
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
     fn execute<'py>(
@@ -216,7 +272,11 @@ impl Session {
         keyspace: Option<Name>,
         now_in_seconds: Option<Now>,
         row_factory: Arg<Bound<'py, PyAny>>,
+        profile: Arg<Bound<'py, PyAny>>,
+        retry: Arg<Bound<'py, PyAny>>,
+        node: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Py<Request>>> {
+        let profile = self.profile(&profile)?;
         let keyspace = keyspace.as_ref().map(Name::as_str);
         let prepared = match statement.cast::<Prepared>() {
             Ok(prepared) => Some(prepared.clone().unbind()),
@@ -231,14 +291,15 @@ impl Session {
         let client = self.core.client(py)?;
         let dialect = client.dialect();
         let is_write = prepared.as_ref().is_none_or(|p| p.get().may_write());
-        let consistency = consistency.or(Level(self.defaults.consistency)).0;
+        let consistency = consistency.or(Level(profile.consistency)).0;
+        let serial = serial_consistency
+            .or(SerialLevel(profile.serial_consistency))
+            .0;
         let params = QueryParams {
-            page_size: page_size.or(PageSize(self.defaults.page_size)).0,
+            page_size: page_size.or(PageSize(profile.page_size)).0,
             paging_state: paging_state.as_ref().map(|state| state.0.as_bytes()),
-            serial_consistency: serial_consistency
-                .or(SerialLevel(self.defaults.serial_consistency))
-                .0,
-            timestamp: self.timestamp(timestamp.as_ref(), client, is_write),
+            serial_consistency: serial,
+            timestamp: timestamp_of(profile, timestamp.as_ref(), client, is_write),
             now_in_seconds: now(py, dialect, now_in_seconds)?,
             ..QueryParams::new(consistency)
         };
@@ -293,8 +354,10 @@ impl Session {
         spec.dialect = dialect;
         spec.flags = flags;
         spec.consistency = consistency;
-        spec.idempotent = idempotent.or(Flag(self.defaults.idempotent)).0;
-        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        spec.serial_consistency = serial;
+        spec.idempotent = idempotent.or(Flag(profile.idempotent)).0;
+        spec.timeout = timeout.or(Timeout(profile.timeout)).0;
+        self.guide(py, &mut spec, profile, &retry, node.as_ref())?;
         let text = if prepared.is_none() {
             Some(text(statement)?.into())
         } else {
@@ -304,7 +367,7 @@ impl Session {
             prepared,
             text,
             expected,
-            factory: self.factory(row_factory)?,
+            factory: factory(profile, row_factory)?,
         };
         Request::begin(
             py,
@@ -319,7 +382,7 @@ impl Session {
     #[pyo3(signature = (
         kind, statements, timeout=Arg::Unset, consistency=Arg::Unset, serial_consistency=Arg::Unset,
         timestamp=None, idempotent=Arg::Unset, tracing=Flag(false), custom_payload=None, keyspace=None,
-        now_in_seconds=None
+        now_in_seconds=None, profile=Arg::Unset, retry=Arg::Unset, node=None
     ))]
     #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
     fn batch<'py>(
@@ -336,13 +399,17 @@ impl Session {
         custom_payload: Option<Payload>,
         keyspace: Option<Name>,
         now_in_seconds: Option<Now>,
+        profile: Arg<Bound<'py, PyAny>>,
+        retry: Arg<Bound<'py, PyAny>>,
+        node: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Py<Request>> {
+        let profile = self.profile(&profile)?;
         let client = self.core.client(py)?;
         let dialect = client.dialect();
         let (flags, body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
-        let consistency = consistency.or(Level(self.defaults.consistency)).0;
+        let consistency = consistency.or(Level(profile.consistency)).0;
         let serial = serial_consistency
-            .or(SerialLevel(self.defaults.serial_consistency))
+            .or(SerialLevel(profile.serial_consistency))
             .0;
         let mut spec = super::batch::encode(
             self,
@@ -353,7 +420,7 @@ impl Session {
                 dialect,
                 consistency,
                 serial_consistency: serial,
-                timestamp: self.timestamp(timestamp.as_ref(), client, true),
+                timestamp: timestamp_of(profile, timestamp.as_ref(), client, true),
                 keyspace: keyspace.as_ref().map(Name::as_str),
                 now_in_seconds: now(py, dialect, now_in_seconds)?,
             },
@@ -361,13 +428,15 @@ impl Session {
         )?;
         spec.flags = flags;
         spec.consistency = consistency;
-        spec.idempotent = idempotent.or(Flag(self.defaults.idempotent)).0;
-        spec.timeout = timeout.or(Timeout(self.defaults.timeout)).0;
+        spec.serial_consistency = serial;
+        spec.idempotent = idempotent.or(Flag(profile.idempotent)).0;
+        spec.timeout = timeout.or(Timeout(profile.timeout)).0;
+        self.guide(py, &mut spec, profile, &retry, node.as_ref())?;
         let shaping = Shaping {
             prepared: None,
             text: Some(format!("{kind} batch").into()),
             expected: None,
-            factory: self.defaults.factory.clone(),
+            factory: profile.factory.clone(),
         };
         Request::begin(
             py,

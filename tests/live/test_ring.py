@@ -21,7 +21,7 @@ from shardlane.exceptions import Overloaded, RequestError
 
 ROUNDS = int(os.environ.get("SHARDLANE_LIVE_ROUNDS", "1"))
 SEED = int(os.environ.get("SHARDLANE_SOAK_SEED", "11"))
-WORKERS = 8
+WORKERS = 4
 TIMEOUT = 5.0
 
 
@@ -40,6 +40,7 @@ def both_faces(points: list[str]) -> Iterator[list[tuple[Load, Any]]]:
         "consistency": "QUORUM",
         "timeout": TIMEOUT,
         "reconnect_delay_max": 0.5,
+        "pause": 0.01,
     }
     with (
         running("sync", points, SEED, WORKERS, **options) as of_sync,
@@ -102,10 +103,10 @@ def test_the_schema_changes_under_load(points: list[str]) -> None:
                 session.execute(cql, timeout=30)
                 for load, _ in loads:
                     load.await_progress(20, 60)
-    for load, _ in loads:
-        assert load.failures == []
     with shardlane.connect(points, keyspace="app", consistency="QUORUM") as session:
         for load, _ in loads:
+            # Replicas that do not know a column yet, or any more, fail reads.
+            assert strange(load.failures) == []
             check_values(session, load)
 
 
@@ -118,12 +119,14 @@ def test_each_request_goes_to_the_node_that_owns_it(ring: Ring, points: list[str
             " {'class': 'SimpleStrategy', 'replication_factor': 1}"
         )
         session.execute("CREATE TABLE one.t (k int PRIMARY KEY)")
-        owners: list[tuple[int, str]] = []
-        for table, column in (("local", "broadcast_address"), ("peers", "peer")):
-            for address, tokens in session.execute(f"SELECT {column}, tokens FROM system.{table}"):
-                owners += [(int(token), str(address)) for token in tokens]
+        tokens: dict[str, set[str]] = {}
+        for _ in range(6):
+            # Each node in its turn; none of them has itself for a peer.
+            for address, its in session.execute("SELECT peer, tokens FROM system.peers"):
+                tokens[str(address)] = its
+        assert set(tokens) == set(ring.addresses)
+        owners = [(int(token), address) for address, its in tokens.items() for token in its]
         owners.sort()
-        assert {address for _, address in owners} == set(ring.addresses)
         insert = session.prepare("INSERT INTO one.t (k) VALUES (?)")
         for key in range(200):
             result = session.execute(insert, [key])

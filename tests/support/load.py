@@ -39,8 +39,10 @@ _loads = itertools.count()
 class Load:
     """Workers that write and read back until told to end."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, pause: float = 0.0) -> None:
         self._seed = seed
+        # Between two steps of a worker, where full speed would leave the servers no time to start.
+        self._pause = pause
         self._first_worker = next(_loads) * WORKERS_MAX
         self._ends = threading.Event()
         self.possible: dict[int, set[str | None]] = {}
@@ -95,6 +97,8 @@ class Load:
                 except BaseException as caught:
                     error = outcome = caught
                 self._note(began, error)
+                if self._pause:
+                    self._ends.wait(self._pause)
                 step = steps.send(outcome)
         except StopIteration:
             pass
@@ -114,6 +118,8 @@ class Load:
                 except Exception as caught:
                     error = outcome = caught
                 self._note(began, error)
+                if self._pause:
+                    await asyncio.sleep(self._pause)
                 step = steps.send(outcome)
         except StopIteration:
             pass
@@ -136,10 +142,16 @@ class Load:
 
 @contextlib.contextmanager
 def running(
-    face: str, contact_points: list[str], seed: int, workers: int, **options: Any
+    face: str,
+    contact_points: list[str],
+    seed: int,
+    workers: int,
+    *,
+    pause: float = 0.0,
+    **options: Any,
 ) -> Iterator[tuple[Load, Any]]:
     """A load over one session of that face, in threads or tasks of its own, and the session."""
-    load = Load(seed)
+    load = Load(seed, pause)
     ready = threading.Event()
     sessions: list[Any] = []
     problems: list[BaseException] = []

@@ -73,6 +73,7 @@ test-rust: $(STAMPS)/venv ## the Rust part of it
 .PHONY: test-fuzz
 test-fuzz: ## a short run of `make fuzz`
 	@echo "fuzz: a million mutations"
+	@$(CARGO) test --quiet --release --manifest-path fuzz/Cargo.toml
 	@$(MAKE) --no-print-directory fuzz SOAK_ITERATIONS=1000000
 
 .PHONY: test-python
@@ -90,9 +91,11 @@ soak: simulate fuzz $(STAMPS)/dev $(STAMPS)/extension ## much of all that in som
 	@SHARDLANE_KILL_ROUNDS=100 SHARDLANE_SOAK_STATEMENTS=1000000 \
 		$(PY) -m pytest tests/adversity/test_rolling_kill.py tests/adversity/test_soak.py --log-cli-level=INFO $(PYTEST)
 
-.PHONY: live
-live: $(STAMPS)/dev $(STAMPS)/extension ## the tests against a real Cassandra; `make test` skips them without Java 17 and Maven
+.PHONY: test-live live
+test-live: $(STAMPS)/dev $(STAMPS)/extension ## a real Cassandra, of one and of three nodes; `make test` skips it without Java 17 and Maven
 	@SHARDLANE_LIVE=1 $(PY) -m pytest tests/live $(PYTEST)
+
+live: test-live
 
 .PHONY: check
 check: lint units ## formatting, lints, types, arrows, documentation, and the units of the pure crates
@@ -103,7 +106,7 @@ bench: $(STAMPS)/bench $(STAMPS)/extension ## measure beside other drivers, in o
 	@$(PY) -m benchmarks $(BENCH)
 
 .PHONY: fuzz
-fuzz: ## mutate captured traffic SOAK_ITERATIONS times; needs no other toolchain (SOAK_SEED=n repeats a run)
+fuzz: ## mutations of captured traffic, and operations on the engine, SOAK_ITERATIONS of them (SOAK_SEED=n repeats a run)
 	@$(CARGO) run --quiet --release --manifest-path fuzz/Cargo.toml --bin soak -- \
 		--iterations $(SOAK_ITERATIONS) --seed $(SOAK_SEED)
 

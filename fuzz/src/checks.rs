@@ -2,12 +2,15 @@
 //! input got.
 
 mod compression;
+mod engine;
+mod engine_server;
 mod message;
 mod sequence;
 mod stream;
 mod type_class;
 
 pub use compression::check_compression;
+pub use engine::check_engine;
 pub use message::{check_request, check_response};
 pub use sequence::check_parser_sequence;
 pub use stream::check_stream;
@@ -28,6 +31,10 @@ pub struct Depth {
     pub cells: u64,
     /// Column specs parsed.
     pub columns: u64,
+    /// Requests of an engine that have ended.
+    pub requests: u64,
+    /// Of those, the ones that were answered.
+    pub answered: u64,
 }
 
 impl AddAssign for Depth {
@@ -37,5 +44,7 @@ impl AddAssign for Depth {
         self.refused += other.refused;
         self.cells += other.cells;
         self.columns += other.columns;
+        self.requests += other.requests;
+        self.answered += other.answered;
     }
 }

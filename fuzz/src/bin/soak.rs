@@ -103,15 +103,18 @@ fn run() -> Result<(), Box<dyn Error>> {
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "soak: {iterations} iterations in {seconds:.1} s, {:.0} per second: {} frames, {} messages \
-         read, {} refused, {} cells, {} columns; nothing failed",
+         read, {} refused, {} cells, {} columns, {} requests, {} of them answered; nothing failed",
         iterations as f64 / seconds,
         depth.frames,
         depth.messages,
         depth.refused,
         depth.cells,
         depth.columns,
+        depth.requests,
+        depth.answered,
     );
-    if iterations >= 10_000 && (depth.messages == 0 || depth.refused == 0 || depth.cells == 0) {
+    let got_nowhere = [depth.messages, depth.refused, depth.cells, depth.answered].contains(&0);
+    if iterations >= 10_000 && got_nowhere {
         return Err("the inputs did not get anywhere: the soak tested nothing".into());
     }
     Ok(())

@@ -66,6 +66,7 @@ fn check_body(direction: Direction, header: &FrameHeader, body: &[u8]) -> Depth 
     let dialect = Dialect {
         version: header.version,
         metadata_id: extended,
+        tablet_block: header.stream & 2 != 0,
         rate_limit_error: extended.then_some(0xF000),
     };
     match direction {

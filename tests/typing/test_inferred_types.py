@@ -43,6 +43,10 @@ def test_rows_have_the_types_of_their_factories():
     assert mypy(SNIPPETS / "rows.py") == ""
 
 
+def test_the_schema_has_types():
+    assert mypy(SNIPPETS / "schema.py") == ""
+
+
 def test_mistakes_are_found():
     snippet = SNIPPETS / "mistakes.py"
     expected = {

@@ -21,6 +21,10 @@ session.execute("q").nothing  # E: attr-defined
 session.keyspace = "ks"  # E: misc
 shardlane.Batch().add(5)  # E: arg-type
 shardlane.Cluster("a", keyspace="ks")  # E: call-arg
+session.cluster.register_udt("ks", "t", 5)  # E: arg-type
+session.cluster.register_codec("int", encode=5)  # E: arg-type
+session.cluster.schema(5)  # E: arg-type
+session.cluster.schema()["ks"] = None  # E: index
 faults.opcode(5)  # E: arg-type
 Cluster(nodes="three")  # E: arg-type
 

@@ -54,6 +54,7 @@ impl<C> Engine<C> {
         if let Some(change) = change {
             // The event may come later than the answer, or never: nobody may be listening.
             self.cluster.touch_keyspace(&change.keyspace);
+            self.changed = true;
             scope.merge(self.control.concerned_by(change).unwrap_or_default());
         }
         let timeout = self.config.schema_agreement_timeout;

@@ -24,6 +24,8 @@ _NOT_OPTIONS = frozenset(
 )
 # Cassandra 4 keeps the columns for old drivers' sake; the options are no more.
 _BEFORE_CASSANDRA_4 = frozenset({"dclocal_read_repair_chance", "read_repair_chance"})
+# Options that ScyllaDB keeps in a table of its own.
+_SCYLLA_COLUMNS = ("cdc", "tablets")
 _WORD_BYTES = 4
 
 
@@ -46,8 +48,9 @@ def options_of(row: Mapping[str, Any], scylla_row: Mapping[str, Any] | None) -> 
             options["extensions"] = dict(extensions)
     else:
         options |= _scylla_options(extensions)
-        if cdc := scylla_row.get("cdc"):
-            options["cdc"] = dict(cdc)
+        for name in _SCYLLA_COLUMNS:
+            if entries := scylla_row.get(name):
+                options[name] = dict(entries)
     return dict(sorted(options.items()))
 
 

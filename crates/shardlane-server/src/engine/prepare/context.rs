@@ -8,7 +8,7 @@ use crate::cql::ast::{QualifiedName, Term, TypeAst};
 use crate::engine::bind::Env;
 use crate::engine::error::CqlError;
 use crate::engine::schema::{Keyspace, Schema, Table, resolve_type};
-use crate::engine::value::literal_value;
+use crate::engine::value::{literal_value, push_element};
 
 /// What a statement is compiled against, and the bind variables found so far.
 pub(crate) struct Context<'a> {
@@ -199,7 +199,7 @@ impl<'a> Context<'a> {
         let mut out = Vec::new();
         for item in items {
             match self.term(item, element, name)? {
-                Expr::Const(Some(bytes)) => out.extend_from_slice(&bytes),
+                Expr::Const(Some(bytes)) => push_element(element, &bytes, &mut out),
                 _ => {
                     return Err(CqlError::invalid(format!(
                         "Invalid vector literal for {name}"

@@ -135,3 +135,14 @@ fn bind_variables_of_collections_have_scyllas_names() {
     assert!(prepared.pk_indexes.is_empty());
     assert_eq!(prepared.bind[8].cql_type.to_string(), "list<int>");
 }
+
+#[test]
+fn vectors_of_any_element() {
+    let mut db = Db::new();
+    db.run("CREATE TABLE v (k int PRIMARY KEY, f vector<float, 2>, t vector<text, 2>, n vector<vector<tinyint, 2>, 1>)");
+    db.run("INSERT INTO v (k, f, t, n) VALUES (1, [1.5, 2], ['a', ''], [[1, -1]])");
+    assert_eq!(
+        db.rows("SELECT JSON f, t, n FROM v"),
+        ["\"{\\\"f\\\": [1.5, 2], \\\"t\\\": [\\\"a\\\", \\\"\\\"], \\\"n\\\": [[1, -1]]}\""]
+    );
+}

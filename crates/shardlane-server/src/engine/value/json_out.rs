@@ -4,6 +4,7 @@ use shardlane_wire::CqlType;
 
 use super::parts::{map_entries, read_values, tuple_values};
 use super::text::{hex, to_text};
+use super::vector::vector_values;
 use super::{format_timestamp, int_from_bytes};
 
 /// The JSON text of a value.
@@ -40,6 +41,11 @@ pub(crate) fn to_json(ty: &CqlType, value: Option<&[u8]>) -> String {
                 .map(|value| to_json(element, Some(value)))
                 .collect();
             format!("[{}]", parts.join(", "))
+        }
+        CqlType::Vector(element, len) => {
+            let values = vector_values(element, bytes, usize::from(*len)).unwrap_or_default();
+            let parts = values.iter().map(|value| to_json(element, Some(value)));
+            format!("[{}]", parts.collect::<Vec<_>>().join(", "))
         }
         CqlType::Map(entry) => {
             let entries = map_entries(bytes).unwrap_or_default();

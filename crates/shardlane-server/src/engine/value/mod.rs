@@ -11,6 +11,8 @@ mod order;
 mod parts;
 mod text;
 mod validate;
+mod vector;
+mod vint;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ pub(crate) use order::{compare, encode_comparable};
 pub(crate) use parts::{collection, map_entries, push_value, read_values, tuple_values};
 pub(crate) use text::{hex, inet_bytes, inet_from_text, to_text};
 pub(crate) use validate::{expect_valid, is_valid};
+pub(crate) use vector::push_element;
 
 /// A value's bytes, shared.
 pub type Bytes = Arc<[u8]>;

@@ -7,6 +7,7 @@ use shardlane_wire::CqlType;
 use super::decimal::{decimal_parts, decimal_text};
 use super::ids::uuid_text;
 use super::integer::{BigInt, int_from_bytes};
+use super::vint::{push_vint, read_vint};
 use super::{format_date, format_time, format_timestamp};
 use crate::cql::Duration;
 
@@ -83,36 +84,10 @@ pub(crate) fn duration_bytes(duration: Duration) -> Vec<u8> {
     out
 }
 
-/// An unsigned vint: the leading one bits of the first byte count the bytes that follow.
-fn push_vint(value: u64, out: &mut Vec<u8>) {
-    let bits = 64 - (value | 1).leading_zeros() as usize;
-    let extra = ((bits - 1) / 7).min(8);
-    let bytes = value.to_be_bytes();
-    if extra == 8 {
-        out.push(0xFF);
-        out.extend_from_slice(&bytes);
-    } else {
-        let from = out.len();
-        out.extend_from_slice(&bytes[7 - extra..]);
-        out[from] |= !(0xFFu8 >> extra);
-    }
-}
-
 /// Reads a duration's bytes.
 pub(crate) fn duration_from_bytes(mut bytes: &[u8]) -> Option<Duration> {
     let mut next = || {
-        let first = *bytes.first()?;
-        let extra = first.leading_ones() as usize;
-        let value = if extra == 8 {
-            0
-        } else {
-            u64::from(first & (0xFF >> extra))
-        };
-        let value = bytes
-            .get(1..=extra)?
-            .iter()
-            .fold(value, |value, byte| value << 8 | u64::from(*byte));
-        bytes = &bytes[1 + extra..];
+        let value = read_vint(&mut bytes)?;
         Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
     };
     let (months, days, nanoseconds) = (next()?, next()?, next()?);

@@ -3,6 +3,7 @@
 use shardlane_wire::CqlType;
 
 use super::parts::{map_entries, read_values, tuple_values};
+use super::vector::vector_values;
 use crate::engine::error::CqlError;
 
 /// Checks `bytes`, which are to become column `name`.
@@ -81,10 +82,8 @@ pub(crate) fn is_valid(ty: &CqlType, bytes: &[u8]) -> bool {
         CqlType::Udt(udt) => {
             fields_valid(udt.fields.iter().map(|(_, ty)| ty), bytes, udt.fields.len())
         }
-        CqlType::Vector(element, len) => match fixed_len(element) {
-            Some(size) => bytes.len() == size * usize::from(*len),
-            None => !bytes.is_empty(),
-        },
+        CqlType::Vector(element, len) => vector_values(element, bytes, usize::from(*len))
+            .is_some_and(|values| values.iter().all(|value| is_valid(element, value))),
         _ => true,
     }
 }

@@ -42,6 +42,7 @@ from ._shared.topology import (
     NodeConnections,
     ShardConnections,
 )
+from ._shared.traces import Trace, TraceEvent
 from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 from .policies import ExecutionProfile
@@ -88,6 +89,8 @@ __all__ = [
     "Tablets",
     "Time",
     "Timestamp",
+    "Trace",
+    "TraceEvent",
     "Trigger",
     "UnsetType",
     "UserType",
@@ -117,7 +120,8 @@ def _show_as_ours() -> None:
         UserType,
         View,
     )
-    for cls in (*public, *schema, TLS, Node, NodeConnections, SchemaChange, ShardConnections):
+    topology = (Node, NodeConnections, SchemaChange, ShardConnections)
+    for cls in (*public, *schema, *topology, TLS, Trace, TraceEvent):
         cls.__module__ = __name__
 
 

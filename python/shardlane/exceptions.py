@@ -8,6 +8,7 @@
     │   │   └── UnknownKeyspace
     │   ├── BadValue                   a value that does not fit (also TypeError, ValueError)
     │   ├── MultiplePages              plain iteration over a result that has more pages
+    │   ├── TraceUnavailable           there is no trace of the execution, or not yet
     │   ├── SessionClosed
     │   └── ForkError
     ├── RequestError                   a request that failed: statement, attempts
@@ -94,6 +95,7 @@ __all__ = [
     "ShardlaneError",
     "StatementError",
     "TlsError",
+    "TraceUnavailable",
     "TruncateFailed",
     "Unauthorized",
     "Unavailable",
@@ -195,6 +197,10 @@ class BadValue(UsageError, TypeError, ValueError):
 
 class MultiplePages(UsageError):
     """Plain iteration over a result of the asyncio face that has more than one page."""
+
+
+class TraceUnavailable(UsageError):
+    """There is no trace: the execution was not traced, or the servers have not written it yet."""
 
 
 class SessionClosed(UsageError):

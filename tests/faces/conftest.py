@@ -24,6 +24,7 @@ AWAITED = {
     "prepare",
     "execute_batch",
     "execute_many",
+    "trace",
     "close",
     "all",
     "schema",

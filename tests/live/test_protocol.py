@@ -9,7 +9,7 @@ import pytest
 
 import shardlane
 
-from .support import Client
+from .support import KEYSPACE, Client
 
 WAYS = [
     (version, compression)
@@ -86,3 +86,33 @@ def test_conditional_writes_have_columns_of_their_own(client: Client, version: i
         result = client.run(session.execute(insert, [k, "second"]))
         assert result.was_applied is False
         assert result.one().v == "first"
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_a_trace_tells_what_was_done(client: Client, version: int) -> None:
+    session = client.connect(protocol_version=version)
+    table = client.table(session, "k int PRIMARY KEY, v text")
+    insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
+    result = client.run(session.execute(insert, [1, "x"], tracing=True))
+    # Cassandra writes traces down on a thread of its own, when it has nothing better to do.
+    trace = client.run(result.trace(wait=20))
+    assert trace.id == result.tracing_id
+    assert trace.command == "QUERY"
+    assert trace.parameters["consistency_level"] == "LOCAL_QUORUM"
+    assert trace.duration is not None
+    assert trace.started_at is not None
+    assert len(trace.events) > 1
+    assert {event.source for event in trace.events} == {trace.coordinator}
+    assert "activity" in str(trace)
+
+
+def test_a_request_names_its_keyspace_and_its_time(client: Client) -> None:
+    session = client.connect(keyspace="system")
+    other = client.connect()
+    table = client.table(other, "k int PRIMARY KEY, v text")
+    insert = f"INSERT INTO {table} (k, v) VALUES (?, ?) USING TTL 10"
+    client.run(session.execute(insert, [1, "x"], keyspace=KEYSPACE, now_in_seconds=1000))
+    select = f"SELECT v FROM {table} WHERE k = 1"
+    for now, found in ((1005, "x"), (1011, None)):
+        result = client.run(session.execute(select, keyspace=KEYSPACE, now_in_seconds=now))
+        assert result.scalar() == found

@@ -111,7 +111,7 @@ class BaseResult(Generic[RowT]):
 
     @property
     def tracing_id(self) -> uuid.UUID | None:
-        """With ``tracing=True`` the id of the session in ``system_traces``."""
+        """With ``tracing=True`` the id of the session in ``system_traces``; see ``trace()``."""
         tracing_id = self._page.tracing_id
         return None if tracing_id is None else uuid.UUID(bytes=tracing_id)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardlane import _core
@@ -22,8 +23,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Steps = Generator["_core.Request[Any]", Any, T]
+Steps = Generator["_core.Request[Any] | Pause", Any, T]
 """An operation: yields requests, is sent answers, returns its outcome."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What an operation yields to go on later: each face sleeps in its own way."""
+
+    seconds: float
+
 
 Statement = str | _core.Prepared
 Parameters = Sequence[Any] | Mapping[str, Any] | None

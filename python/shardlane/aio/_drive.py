@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shardlane._shared.steps import Pause
 
 if TYPE_CHECKING:
     from shardlane._shared.steps import Steps
@@ -14,9 +17,14 @@ async def drive(steps: Steps[T]) -> T:
     """Carry out an operation. Cancelling reaches it at the request it waits for."""
     try:
         request = next(steps)
+        answer: Any
         while True:
             try:
-                answer = await request
+                if isinstance(request, Pause):
+                    await asyncio.sleep(request.seconds)
+                    answer = None
+                else:
+                    answer = await request
             except BaseException as error:  # noqa: PERF203
                 request = steps.throw(error)
             else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardlane._shared.options import seconds
 from shardlane._shared.paging import Paging
 from shardlane._shared.results import BaseResult, RowT
+from shardlane._shared.traces import TRACE_WAIT, Trace, fetch
 from shardlane.exceptions import MultiplePages
 
 from ._drive import drive
@@ -90,3 +92,19 @@ class Result(BaseResult[RowT]):
         async for page in self.pages():
             rows += page
         return rows
+
+    async def trace(self, wait: float = TRACE_WAIT) -> Trace:
+        """Return what the servers did for this execution, which had ``tracing=True``.
+
+        Servers write traces down after they have answered, so it is read until it is complete.
+
+        Args:
+            wait: seconds to wait for that at most; what is there by then is returned.
+
+        Raises:
+            ConfigurationError: ``wait`` is not a number of seconds.
+            TraceUnavailable: the execution was not traced, or nothing was written down in time.
+            RequestError: the trace could not be read.
+        """
+        seconds("wait", wait, zero=True)
+        return await drive(fetch(self._page, wait))

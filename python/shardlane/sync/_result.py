@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardlane._shared.options import seconds
 from shardlane._shared.paging import Paging
 from shardlane._shared.results import BaseResult, RowT
+from shardlane._shared.traces import TRACE_WAIT, Trace, fetch
 
-from ._wait import wait
+from ._wait import wait as carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,7 @@ class Result(BaseResult[RowT]):
             return
         paging = Paging(self._page, self._more)
         try:
-            while (page := wait(paging.advance())) is not None:
+            while (page := carry_out(paging.advance())) is not None:
                 yield page.rows()
         finally:
             paging.close()
@@ -65,3 +67,19 @@ class Result(BaseResult[RowT]):
             DecodeError: the server sent no value of a column's type.
         """
         return list(self)
+
+    def trace(self, wait: float = TRACE_WAIT) -> Trace:
+        """Return what the servers did for this execution, which had ``tracing=True``.
+
+        Servers write traces down after they have answered, so it is read until it is complete.
+
+        Args:
+            wait: seconds to wait for that at most; what is there by then is returned.
+
+        Raises:
+            ConfigurationError: ``wait`` is not a number of seconds.
+            TraceUnavailable: the execution was not traced, or nothing was written down in time.
+            RequestError: the trace could not be read.
+        """
+        seconds("wait", wait, zero=True)
+        return carry_out(fetch(self._page, wait))

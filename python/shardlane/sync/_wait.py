@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shardlane._shared.steps import Pause
 
 if TYPE_CHECKING:
     from shardlane._shared.steps import Steps
@@ -14,9 +17,14 @@ def wait(steps: Steps[T]) -> T:
     """Carry out an operation, with the GIL released while nothing can be done."""
     try:
         request = next(steps)
+        answer: Any
         while True:
             try:
-                answer = request.wait()
+                if isinstance(request, Pause):
+                    time.sleep(request.seconds)
+                    answer = None
+                else:
+                    answer = request.wait()
             except BaseException as error:  # noqa: PERF203
                 request = steps.throw(error)
             else:

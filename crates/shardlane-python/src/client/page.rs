@@ -16,6 +16,7 @@ use shardlane_wire::{
 use super::cluster::Core;
 use super::errors;
 use super::prepared::Prepared;
+use super::session::Session;
 use crate::decode::RowDecoder;
 use crate::rows::RowFactory;
 use crate::values::user_types::Compiling;
@@ -99,6 +100,8 @@ struct Extras {
     tracing_id: Option<[u8; 16]>,
     warnings: Vec<String>,
     custom_payload: Vec<(String, Option<Vec<u8>>)>,
+    /// Of a traced request: where its trace can be read.
+    core: Option<Arc<Core>>,
 }
 
 /// What the server answered to one execution.
@@ -176,6 +179,7 @@ fn read(
     let extras = (answer.flags != 0).then(|| {
         Box::new(Extras {
             tracing_id: envelope.tracing_id,
+            core: envelope.tracing_id.map(|_| core.clone()),
             warnings: envelope.warnings.iter().map(|&w| w.to_owned()).collect(),
             custom_payload: envelope
                 .custom_payload
@@ -378,6 +382,12 @@ impl Page {
     fn tracing_id<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let id = self.extras.as_ref()?.tracing_id.as_ref()?;
         Some(PyBytes::new(py, id))
+    }
+
+    /// A session to read the trace with; None if the execution was not traced.
+    fn tracer(&self, py: Python<'_>) -> PyResult<Option<Session>> {
+        let core = self.extras.as_ref().and_then(|extras| extras.core.clone());
+        core.map(|core| Session::for_traces(py, core)).transpose()
     }
 
     #[getter]

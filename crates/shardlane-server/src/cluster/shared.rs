@@ -1,5 +1,6 @@
 //! What all shards of all nodes share: configuration, the newest view, the clock.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     view: RwLock<Arc<View>>,
     version: AtomicU64,
     clock: AtomicI64,
+    /// Ids of the traces that are kept, oldest first.
+    traces: Mutex<VecDeque<[u8; 16]>>,
     seeds: AtomicU64,
 }
 
@@ -82,6 +85,7 @@ impl Shared {
             view: RwLock::new(Arc::new(view)),
             version: AtomicU64::new(1),
             clock: AtomicI64::new(0),
+            traces: Mutex::default(),
         }
     }
 
@@ -113,6 +117,17 @@ impl Shared {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
         {
             Ok(last) | Err(last) => now.max(last + 1),
+        }
+    }
+
+    /// Notes that a trace is kept. Returns one that is one too many by now.
+    pub(crate) fn remember_trace(&self, id: [u8; 16], max: usize) -> Option<[u8; 16]> {
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        traces.push_back(id);
+        if traces.len() > max {
+            traces.pop_front()
+        } else {
+            None
         }
     }
 

@@ -180,6 +180,7 @@ impl Shard {
         let mut is_complete = false;
         for shard in shards {
             let to = ShardId { node, shard };
+            self.trace_to("read", to);
             if to == self.id {
                 let result = self.read_here(command);
                 if let Some(Task {

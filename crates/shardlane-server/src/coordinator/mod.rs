@@ -23,4 +23,5 @@ pub(crate) mod statement;
 pub(crate) mod stream;
 pub(crate) mod tablets;
 pub(crate) mod task;
+pub(crate) mod tracing;
 pub(crate) mod write;

@@ -73,6 +73,7 @@ impl Shard {
                 Err(seen) => return self.finish(origin, None, Err(errors::unavailable(seen))),
             };
             if self.is_mine_alone(&view, route, &command, &choice) {
+                self.trace_to("read", self.id);
                 let result = self.read_here(&command);
                 run.feed(result);
                 continue;

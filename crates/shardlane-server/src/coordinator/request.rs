@@ -163,7 +163,9 @@ impl Shard {
                 Judged::Done => return,
             }
         };
+        self.begin_trace(&client, &request);
         self.dispatch(client, &request, lie, header.version);
+        self.leave_trace();
     }
 
     fn on_malformed(&mut self, client: &Client, error: &WireError) {
@@ -254,7 +256,7 @@ impl Shard {
     }
 
     /// All CQL of a request, for faults that ask for it.
-    fn text_of(&mut self, request: &Request<'_>) -> Option<String> {
+    pub(crate) fn text_of(&mut self, request: &Request<'_>) -> Option<String> {
         let mut prepared = |id: &[u8]| {
             let id = id.try_into().ok()?;
             let statement = self.statements.get(&self.node.statements, &id)?;

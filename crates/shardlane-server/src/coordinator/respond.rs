@@ -176,7 +176,7 @@ impl Shard {
             Some(ResponseFault::Delay(by)) => {
                 let frame = connection.out.split_off(start);
                 self.delayed.push(now + by, (client.connection, frame));
-                return;
+                return self.end_trace_of(client);
             }
             Some(fault) => {
                 let aftermath = if fault.is_in_envelope() {
@@ -199,6 +199,7 @@ impl Shard {
             }
         }
         self.queue_flush(client.connection);
+        self.end_trace_of(client);
     }
 
     /// Tells the connections that have registered for it.

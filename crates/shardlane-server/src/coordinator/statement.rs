@@ -69,6 +69,7 @@ impl Shard {
                 Err(error) => return self.respond_error(&client, error),
             };
         client.statement = Some(Rc::clone(&statement));
+        self.trace(|| "Processing a statement".to_owned());
         self.execute(client, &statement, &query.params, None);
     }
 
@@ -223,7 +224,7 @@ impl Shard {
         }
     }
 
-    fn env(&mut self, timestamp: Option<i64>, now_in_seconds: Option<i32>) -> Env {
+    pub(crate) fn env(&mut self, timestamp: Option<i64>, now_in_seconds: Option<i32>) -> Env {
         let now = now_in_seconds.map_or_else(now_us, |seconds| i64::from(seconds) * 1_000_000);
         let timestamp_us = timestamp.unwrap_or_else(|| self.timestamp());
         Env {

@@ -171,6 +171,7 @@ impl Shard {
                 continue;
             }
             is_taken = true;
+            self.trace_to("write", to);
             if to == self.id {
                 is_mine = true;
             } else {

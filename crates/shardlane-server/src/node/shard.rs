@@ -22,6 +22,7 @@ use crate::cluster::view::View;
 use crate::coordinator::hints::Hints;
 use crate::coordinator::locks::PartitionLocks;
 use crate::coordinator::task::Tasks;
+use crate::coordinator::tracing::Traces;
 use crate::engine::{Store, Topology};
 use crate::faults::RuleSet;
 use crate::net::connection::{Connection, ConnectionKey, Io, UNSENT_MAX};
@@ -84,6 +85,7 @@ pub(crate) struct Shard {
     pub(crate) tasks: Tasks,
     pub(crate) locks: PartitionLocks,
     pub(crate) hints: Hints,
+    pub(crate) traces: Traces,
     pub(crate) statements: ShardStatements,
     pub(crate) connections: Slab<Connection>,
     /// Connections with something to send.
@@ -176,6 +178,7 @@ impl Shard {
             tasks: Tasks::new(&shared.config.timeouts, first_generation),
             locks: PartitionLocks::default(),
             hints: Hints::default(),
+            traces: Traces::default(),
             statements: ShardStatements::default(),
             connections: Slab::new(),
             unsent: Vec::new(),

@@ -189,7 +189,10 @@ impl Shard {
         let env = self.env(None, None);
         let bound = prepare(&self.view.schema, None, text)
             .and_then(|prepared| bind(&prepared, BoundArgs::Positional(&[]), &env));
-        debug_assert!(matches!(bound, Ok(Operation::Write(_))), "{bound:?}: {text}");
+        debug_assert!(
+            matches!(bound, Ok(Operation::Write(_))),
+            "{bound:?}: {text}"
+        );
         if let Ok(Operation::Write(mutations)) = bound {
             let order = WriteOrder {
                 mutations,

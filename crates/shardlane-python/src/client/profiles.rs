@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 use shardlane_proto::{
     Balancing, Choice, Policy, Remote, Retry, RetryBackoff, Speculation, SpeculationDelay,
 };
@@ -31,7 +31,26 @@ pub(super) struct Profile {
     pub(super) planner: Option<Py<PyAny>>,
 }
 
+/// For each query of a trace.
+const TRACE_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Profile {
+    /// For reading `system_traces`: whichever node has them.
+    pub(super) fn for_traces(py: Python<'_>) -> PyResult<Self> {
+        let factory = RowFactory::from_python(PyString::new(py, "tuple").as_any())?;
+        Ok(Self {
+            consistency: Consistency::One,
+            serial_consistency: None,
+            timeout: Some(TRACE_TIMEOUT),
+            page_size: None,
+            idempotent: true,
+            client_timestamps: false,
+            factory: Arc::new(factory),
+            policy: None,
+            planner: None,
+        })
+    }
+
     /// The policy, with another retry policy if the caller has given one.
     pub(super) fn policy_with(&self, retry: Option<Retry>) -> Option<Arc<Policy>> {
         let Some(retry) = retry else {

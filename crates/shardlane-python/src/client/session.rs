@@ -46,9 +46,6 @@ thread_local! {
     static VALUES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// For each query of a trace.
-const TRACE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The buffer goes back to the allocator if one statement made it larger than this.
 const VALUES_KEPT_BYTES: usize = 1 << 20;
 
@@ -88,17 +85,8 @@ impl Session {
 
     /// A session for `system_traces`: as tuples, from whichever node has them.
     pub(super) fn for_traces(py: Python<'_>, core: Arc<Core>) -> PyResult<Self> {
-        let factory = RowFactory::from_python(PyString::new(py, "tuple").as_any())?;
-        let defaults = Defaults {
-            consistency: Consistency::One,
-            serial_consistency: None,
-            timeout: Some(TRACE_TIMEOUT),
-            page_size: None,
-            idempotent: true,
-            client_timestamps: false,
-            factory: Arc::new(factory),
-        };
-        Ok(Self::new(core, None, defaults))
+        let profile = Py::new(py, Profile::for_traces(py)?)?;
+        Ok(Self::new(core, None, profile, HashMap::new(), py.None()))
     }
 
     pub(super) fn keyspace_in_use(&self) -> Option<Arc<str>> {

@@ -7,6 +7,7 @@ from tablet_help import create_table as create_tablet_table
 from tablet_help import misses, read_all, write_all
 
 from cluster_help import INSERT, KEYSPACE, create_table, eventually, wait_for_coverage
+from shardlane import exceptions
 from shardlane.testing import Cluster, faults
 
 
@@ -129,3 +130,31 @@ def test_queries_of_system_tables_tell_how_long_they_may_take(face):
             face.connect(server, metadata_request_timeout=1.5),
         ):
             assert fault.hits >= 3
+
+
+def test_too_many_requests_for_one_partition_are_refused(face):
+    with Cluster(3, 2) as server, face.connect(server) as session:
+        create_table(session, 3)
+        session.execute(
+            "CREATE TABLE limited (k int PRIMARY KEY, v int) WITH per_partition_rate_limit ="
+            " {'max_writes_per_second': 2, 'max_reads_per_second': 1}"
+        )
+        insert = "INSERT INTO limited (k, v) VALUES (?, ?)"
+        select = "SELECT v FROM limited WHERE k = ?"
+
+        def refused(text: str, values: list[int]) -> exceptions.RateLimitReached:
+            # A second may pass between any two of them.
+            for _ in range(100):
+                try:
+                    session.execute(text, values)
+                except exceptions.RateLimitReached as error:
+                    return error
+            raise AssertionError("never refused")
+
+        error = refused(insert, [1, 1])
+        assert (error.operation, error.rejected_by_coordinator) == ("write", True)
+        assert "Per-partition rate limit reached for write in table app.limited" in str(error)
+        assert len(error.attempts) == 1, "nobody repeats it of his own accord"
+        assert refused(select, [1]).operation == "read"
+        for key in range(2, 20):
+            session.execute(insert, [key, 1])

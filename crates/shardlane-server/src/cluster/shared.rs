@@ -10,6 +10,7 @@ use shardlane_wire::Event;
 use super::tablets;
 use super::view::{View, ViewParts};
 use crate::config::{ClusterConfig, Credentials};
+use crate::coordinator::limits::RateLimits;
 use crate::engine::Schema;
 use crate::faults::Faults;
 use crate::node::control::Control;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) authority: Option<Authority>,
     users: RwLock<Arc<[Credentials]>>,
     pub(crate) faults: Faults,
+    pub(crate) rate_limits: RateLimits,
     /// Locked by whoever makes the next view; never while waiting for a shard.
     parts: Mutex<ViewParts>,
     view: RwLock<Arc<View>>,
@@ -81,6 +83,7 @@ impl Shared {
             ports,
             authority,
             faults: Faults::default(),
+            rate_limits: RateLimits::default(),
             parts: Mutex::new(parts),
             view: RwLock::new(Arc::new(view)),
             version: AtomicU64::new(1),

@@ -10,6 +10,7 @@ pub(crate) mod ddl;
 pub(crate) mod errors;
 pub(crate) mod gather;
 pub(crate) mod hints;
+pub(crate) mod limits;
 pub(crate) mod locks;
 pub(crate) mod login;
 pub(crate) mod message;

@@ -171,6 +171,9 @@ impl Shard {
             let message = "You must use conditional updates for serializable writes";
             return self.respond_error(&client, errors::invalid(message));
         }
+        if let Some(error) = self.over_limit(&client, &operation, consistency, terms.write_type) {
+            return self.respond_error(&client, error);
+        }
         match operation {
             Operation::Read(plan) => {
                 if consistency == Consistency::Any {

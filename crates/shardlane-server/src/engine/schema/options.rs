@@ -75,6 +75,18 @@ impl TableOptions {
                 )));
             }
         }
+        for (name, value) in self.map("per_partition_rate_limit").unwrap_or_default() {
+            if !matches!(&**name, "max_reads_per_second" | "max_writes_per_second") {
+                return Err(CqlError::config(format!(
+                    "Unknown keys in map for per_partition_rate_limit extension: {name}"
+                )));
+            }
+            if value.parse::<u32>().is_err() {
+                return Err(CqlError::config(format!(
+                    "Invalid value for {name} in per_partition_rate_limit: {value}"
+                )));
+            }
+        }
         if self
             .int("default_time_to_live")
             .is_some_and(|ttl| i64::from(ttl) > MAX_TTL_S)
@@ -102,6 +114,13 @@ impl TableOptions {
     /// A scalar option as a number.
     pub fn int(&self, name: &str) -> Option<i32> {
         self.text(name)?.parse().ok()
+    }
+
+    /// An entry of `per_partition_rate_limit`; `None`: there is no limit.
+    pub fn per_partition_limit(&self, key: &str) -> Option<u32> {
+        let entries = self.map("per_partition_rate_limit")?;
+        let (_, value) = entries.iter().find(|(name, _)| name == key)?;
+        value.parse().ok()
     }
 
     /// A map option's entries.

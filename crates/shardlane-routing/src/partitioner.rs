@@ -17,7 +17,24 @@ pub enum Partitioner {
     Cdc,
 }
 
+/// What the names of CDC's log tables end with.
+const CDC_LOG_SUFFIX: &str = "_scylla_cdc_log";
+
 impl Partitioner {
+    /// The partitioner of a ScyllaDB table, by its name and by whether its partition key is one blob.
+    ///
+    /// Log tables of CDC are the only ones with a partitioner of their own, and both is true of all of
+    /// them (ScyllaDB, `cdc/log.cc`), so that a client need not read
+    /// `system_schema.scylla_tables.partitioner`, and cannot be late in reading it. Of any other table of
+    /// that kind the token is wrong, and a request takes a detour.
+    pub fn of_table(name: &str, key_is_one_blob: bool) -> Self {
+        if key_is_one_blob && name.ends_with(CDC_LOG_SUFFIX) {
+            Self::Cdc
+        } else {
+            Self::Murmur3
+        }
+    }
+
     /// The partitioner of a class name, with or without its package; `None` if we cannot compute
     /// its tokens.
     pub fn from_class(name: &str) -> Option<Self> {
@@ -65,5 +82,19 @@ impl Partitioner {
                 Ok(self.token(&key))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_tables_of_cdc_are_known_by_name_and_key() {
+        let of = Partitioner::of_table;
+        assert_eq!(of("t_scylla_cdc_log", true), Partitioner::Cdc);
+        assert_eq!(of("t_scylla_cdc_log", false), Partitioner::Murmur3);
+        assert_eq!(of("t_scylla_cdc_log_2", true), Partitioner::Murmur3);
+        assert_eq!(of("t", true), Partitioner::Murmur3);
     }
 }

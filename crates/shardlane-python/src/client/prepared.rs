@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use shardlane_proto::{Answer, ClusterView, PreparedRef};
-use shardlane_routing::{Token, composite_key, composite_token, murmur3_token};
+use shardlane_routing::{Partitioner, Token, composite_key, composite_token};
 use shardlane_wire::{
-    ColumnSpec, Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata, Version,
+    ColumnSpec, CqlType, Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata, Version,
 };
 
 use super::cluster::{Core, StatementCache, lock};
@@ -40,6 +40,7 @@ pub(crate) struct Prepared {
     variables: Vec<(String, String)>,
     columns: Vec<(String, String)>,
     key_indexes: Vec<u16>,
+    partitioner: Partitioner,
     types: Arc<UserTypes>,
     result: Mutex<Arc<ResultMetadata>>,
 }
@@ -92,6 +93,12 @@ impl Prepared {
         } else {
             prepared.pk_indexes.clone()
         };
+        let is_blob = matches!(key_indexes[..], [only] if variables
+            .get(usize::from(only))
+            .is_some_and(|variable| variable.cql_type == CqlType::Blob));
+        let partitioner = table.map_or_else(Partitioner::default, |t| {
+            Partitioner::of_table(&t.table, is_blob)
+        });
         let types = &preparing.types;
         let cx = Compiling { py, types };
         let shape = if columns.is_empty() {
@@ -115,6 +122,7 @@ impl Prepared {
                 variables: named(&variables),
                 columns: named(&columns),
                 key_indexes,
+                partitioner,
                 result: Mutex::new(Arc::new(ResultMetadata {
                     id: prepared.result_metadata_id.unwrap_or_default().into(),
                     shape,
@@ -137,7 +145,7 @@ impl Prepared {
         let slice = |e: &Extent| &values[e.start..e.start + e.length];
         let token = match row.key() {
             None => None,
-            Some([only]) => Some(murmur3_token(slice(only))),
+            Some([only]) => Some(self.partitioner.token(slice(only))),
             Some(key) => composite_token(key.iter().map(slice)).ok(),
         };
         Ok((row, token))

@@ -152,3 +152,34 @@ fn behind_nat_the_shard_is_not_the_one_asked_for() {
         .expect("a node");
     assert_eq!(Client::connect_to_shard(&cluster, 0, 1).shard(), 1);
 }
+
+#[test]
+fn log_tables_of_cdc_lie_where_their_stream_ids_say() {
+    let cluster = start(config(1, 4));
+    let mut client = Client::connect(&cluster, 0);
+    make_table(&mut client, 1);
+    client
+        .query(
+            "CREATE TABLE ks.t_scylla_cdc_log (\"cdc$stream_id\" blob, n int, \
+             PRIMARY KEY (\"cdc$stream_id\", n))",
+        )
+        .ok();
+    let rows = client
+        .query("SELECT partitioner FROM system_schema.scylla_tables WHERE keyspace_name = 'ks'")
+        .rows();
+    let told: Vec<_> = rows.iter().filter_map(|row| row[0].as_deref()).collect();
+    assert_eq!(told, [b"com.scylladb.dht.CDCPartitioner"]);
+    for token in [i64::MIN + 1, -5, 7 << 50, i64::MAX] {
+        let stream = [token.to_be_bytes(), [9; 8]].concat();
+        let sharder = shardlane_routing::Sharder::new(4.try_into().expect("four"), 12);
+        let shard = sharder.shard_of(shardlane_routing::Token(token));
+        let mut client = Client::connect_to_shard(&cluster, 0, shard);
+        let insert =
+            client.prepare("INSERT INTO ks.t_scylla_cdc_log (\"cdc$stream_id\", n) VALUES (?, 1)");
+        cluster.reset_stats();
+        client
+            .execute(&insert.id, &[&stream], Consistency::One)
+            .ok();
+        assert_eq!(cluster.stats().total().right_shard, 1);
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) fn partition_key(table: &Table, parts: &[Bytes]) -> Result<PartitionK
     }
     if let [only] = parts {
         return Ok(PartitionKey {
-            token: murmur3_token(only),
+            token: table.partitioner().token(only),
             bytes: only.clone(),
         });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use shardlane_routing::Partitioner;
 use shardlane_wire::CqlType;
 
 use super::options::TableOptions;
@@ -130,6 +131,13 @@ pub struct Table {
 }
 
 impl Table {
+    /// The function that gives its partitions their tokens: another one for log tables of CDC. Nothing
+    /// is written to those here but what clients write.
+    pub fn partitioner(&self) -> Partitioner {
+        let is_blob = matches!(self.partition_key(), [only] if only.ty == CqlType::Blob);
+        Partitioner::of_table(&self.name, is_blob)
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.by_name.get(name).map(|&at| &self.columns[at])

@@ -1,5 +1,7 @@
 //! `system_schema.*`.
 
+use shardlane_routing::Partitioner;
+
 use super::builder::{TableBuilder, Value};
 use crate::engine::schema::{ColumnKind, Keyspace, Schema, Table, type_text};
 use crate::engine::value::collection;
@@ -37,6 +39,14 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
                         ("table_name", (&*table.name).into()),
                         ("committed_by_group0", true.into()),
                         ("version", table.id.0.into()),
+                        (
+                            "partitioner",
+                            match table.partitioner() {
+                                // Only what differs from the cluster's is told.
+                                Partitioner::Murmur3 => Value::NULL,
+                                other => other.class().into(),
+                            },
+                        ),
                         (
                             "cdc",
                             table

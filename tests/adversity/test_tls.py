@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import socket
 import ssl
+import struct
 import threading
 import time
 
@@ -96,6 +97,22 @@ def test_one_side_speaks_plain_text():
         assert error.fault == "not_tls"
         assert "tls=" in error.hint
         assert "port=" in error.hint
+
+
+def test_a_server_that_hangs_up_at_plain_text():
+    """As Cassandra does that wants TLS: the connection is reset without a word."""
+
+    def reset(connection):
+        connection.recv(4096)
+        linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.close()
+
+    for serve in (reset, hello_then(b"")):
+        with impostor(serve) as address:
+            error = refused(address, None)
+            assert "hung up before it said anything" in str(error)
+            assert "tls=" in error.hint
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ pub enum ConnectionError {
     },
     /// The server closed the connection.
     ClosedByServer,
+    /// The connection ended before the server had said anything: as a server does that wants TLS, or nobody.
+    HungUp(String),
     /// Reading or writing failed.
     Io(String),
     /// The server sent something the protocol does not allow.
@@ -102,6 +104,7 @@ impl fmt::Display for ConnectionError {
                 f,
                 "node {found} has answered at the address of node {expected}"
             ),
+            Self::HungUp(how) => write!(f, "the server hung up before it said anything ({how})"),
             Self::ClosedByServer => f.write_str("the server closed the connection"),
             Self::Io(why) => write!(f, "connection failed: {why}"),
             Self::Protocol(why) => write!(f, "the server broke the protocol: {why}"),

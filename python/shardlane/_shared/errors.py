@@ -157,10 +157,13 @@ def _unreachable(info: dict[str, Any]) -> exc.ShardlaneError:
     for point in unreached:
         if fault := point.get("tls"):
             return _no_tls(info, reasons, listed, fault)
+    hint = "check the addresses, port= and whether the server is up"
+    if any(point.get("hung_up") for point in unreached):
+        hint = "does the server want TLS on this port (tls=), or a client certificate?"
     return exc.NoHostAvailable(
         f"no contact point could be reached: {listed}",
         reasons=reasons,
-        hint="check the addresses, port= and whether the server is up",
+        hint=hint,
         **_request(info),
     )
 

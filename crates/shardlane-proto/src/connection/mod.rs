@@ -187,6 +187,17 @@ impl Connection {
         }
     }
 
+    /// The socket has ended with this error; what that means at this point.
+    pub(crate) fn handle_closed(&self, error: &ConnectionError) -> ConnectionError {
+        match (&self.phase, error) {
+            (
+                Phase::Handshaking(Handshake::AwaitSupported),
+                ConnectionError::ClosedByServer | ConnectionError::Io(_),
+            ) if !self.heard => ConnectionError::HungUp(error.to_string()),
+            _ => error.clone(),
+        }
+    }
+
     /// A server that wants TLS answers the first plain frame with a TLS alert (type 0x15, version 3.x), which is no
     /// frame of any version, and shorter than its header.
     fn check_first_bytes(&mut self, input: &[u8]) -> Result<(), ConnectionError> {

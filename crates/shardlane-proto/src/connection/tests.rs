@@ -212,6 +212,18 @@ fn a_server_that_wants_tls_is_recognised() {
     bench.conn.handle_bytes(START, &alert).unwrap();
 }
 
+#[test]
+fn a_server_that_hangs_up_at_once_is_told_from_one_that_hangs_up_later() {
+    let bench = Bench::new(|_| {});
+    let reset = ConnectionError::Io("reset".to_owned());
+    for error in [&reset, &ConnectionError::ClosedByServer] {
+        let told = bench.conn.handle_closed(error);
+        assert!(matches!(told, ConnectionError::HungUp(_)), "{told:?}");
+    }
+    let bench = Bench::open(|_| {});
+    assert_eq!(bench.conn.handle_closed(&reset), reset);
+}
+
 type IsRight = fn(&ConnectionError) -> bool;
 
 #[test]

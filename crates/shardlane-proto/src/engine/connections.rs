@@ -266,7 +266,11 @@ impl<C> Engine<C> {
 
     /// The socket was closed, or failed.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, error: &ConnectionError) {
-        self.drop_connection(now, conn, error);
+        let Some(entry) = self.connections.get(conn.0 as usize) else {
+            return;
+        };
+        let error = entry.machine.handle_closed(error);
+        self.drop_connection(now, conn, &error);
         self.follow_up(now);
     }
 

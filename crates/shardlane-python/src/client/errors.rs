@@ -109,6 +109,7 @@ fn describe_unreached<'py>(
     match error {
         ConnectionError::Advice(AdviceError { cause, .. }) => info.set_item("cause", cause)?,
         ConnectionError::Tls(error) => info.set_item("tls", error.fault.as_str())?,
+        ConnectionError::HungUp(_) => info.set_item("hung_up", true)?,
         _ => {}
     }
     Ok(info)

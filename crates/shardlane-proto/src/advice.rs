@@ -8,8 +8,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use shardlane_routing::HostId;
 use shardlane_wire::Consistency;
 
+use crate::cluster::NodeView;
 use crate::error::Attempt;
 use crate::policy::Decision;
 
@@ -44,6 +46,49 @@ pub enum Question {
     },
     /// What follows a failed attempt of a request. Answered with [`Advice::Retry`].
     Retry(Box<RetryQuestion>),
+    /// Which nodes to use, and under which addresses. Answered with [`Advice::Nodes`].
+    Nodes(Vec<NodeQuestion>),
+    /// Something has happened; no answer is waited for.
+    Event(Box<ClusterEvent>),
+}
+
+/// A node, as the servers tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeQuestion {
+    /// Host id.
+    pub host_id: HostId,
+    /// Where the servers say it is.
+    pub address: SocketAddr,
+    /// Datacenter.
+    pub datacenter: String,
+    /// Rack.
+    pub rack: String,
+    /// The release version it reports.
+    pub release_version: String,
+    /// It is the node that was asked: `address` is where it was reached.
+    pub is_reached: bool,
+}
+
+/// Something that applications may want to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterEvent {
+    /// What has happened.
+    pub kind: ClusterEventKind,
+    /// The node it concerns.
+    pub node: NodeView,
+}
+
+/// What has happened to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterEventKind {
+    /// It has joined the cluster, or its address has changed.
+    Added,
+    /// It has left the cluster, or its address has changed.
+    Removed,
+    /// It takes requests: there is a connection.
+    Up,
+    /// There is no connection any more.
+    Down,
 }
 
 /// A failed attempt of a request whose policy is `Retry::Advisor`.
@@ -85,6 +130,8 @@ pub enum Advice {
     Accept,
     /// What follows a failed attempt.
     Retry(Decision),
+    /// For each node that was asked about, in that order: where to reach it; `None`: it is not to be used.
+    Nodes(Vec<Option<SocketAddr>>),
 }
 
 /// The application's code did not answer, but failed.

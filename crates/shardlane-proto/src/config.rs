@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use shardlane_wire::Version;
@@ -189,6 +190,12 @@ pub struct Config {
     pub tablets_per_table_max: usize,
     /// What requests use that bring no policy of their own.
     pub policy: Arc<Policy>,
+    /// Nodes of each other datacenter that are connected to; `None`: all of them.
+    pub remote_nodes_per_datacenter_max: Option<usize>,
+    /// The application is asked which nodes to use, and under which addresses.
+    pub asks_about_nodes: bool,
+    /// Whether anybody listens to events. May change at any time.
+    pub tells_events: Arc<AtomicBool>,
     /// Requests under way at a time, over all connections; what is more waits for its turn.
     pub requests_in_flight_max: Option<usize>,
     /// Requests that wait for their turn; what is more is refused.
@@ -236,6 +243,9 @@ impl Config {
             tablet_warm_up: false,
             tablets_per_table_max: 1 << 20,
             policy: Arc::default(),
+            remote_nodes_per_datacenter_max: None,
+            asks_about_nodes: false,
+            tells_events: Arc::default(),
             requests_in_flight_max: None,
             requests_queued_max: 65536,
             frame_body_bytes_max: 256 << 20,

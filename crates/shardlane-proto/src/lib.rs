@@ -24,7 +24,10 @@ mod rng;
 mod time;
 mod tls_error;
 
-pub use advice::{Advice, AdviceError, LoginStep, Question, QuestionId, RetryQuestion, Secret};
+pub use advice::{
+    Advice, AdviceError, ClusterEvent, ClusterEventKind, LoginStep, NodeQuestion, Question,
+    QuestionId, RetryQuestion, Secret,
+};
 pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
 pub use config::{
     AllowedAuthenticators, Compression, Config, ContactPoint, Credentials, Login, PoolSize,

@@ -7,6 +7,7 @@ mod placement;
 mod refresh;
 mod rings;
 mod rows;
+mod selection;
 mod topology;
 mod view;
 
@@ -26,6 +27,7 @@ pub(crate) use self::placement::Replicas;
 pub(crate) use self::refresh::Scope;
 use self::rings::Rings;
 pub(crate) use self::rows::for_each_row;
+pub(crate) use self::selection::Verdict;
 #[cfg(test)]
 pub(crate) use self::topology::KeyspaceInfo;
 pub(crate) use self::topology::{NodeInfo, Topology, Update};
@@ -49,6 +51,8 @@ pub(crate) struct Cluster {
     placement: Placement,
     tablets_per_table_max: usize,
     rotation: usize,
+    /// What the application says about nodes.
+    verdicts: HashMap<HostId, Verdict>,
     /// Made when somebody looks; `None`: something has changed since.
     view: Option<Arc<ClusterView>>,
 }
@@ -90,7 +94,9 @@ impl Cluster {
         if update.scope.nodes {
             let nodes = &mut update.topology.nodes;
             nodes.retain(|node| config.zero_token_nodes || !node.tokens.is_empty());
+            let told = self.translate(&mut update.topology);
             gone = self.apply_topology(config, &update.topology);
+            self.select(config, &told);
         }
         for (keyspace, table, tablet) in update.tablets {
             self.learn_tablet(&keyspace, &table, tablet);
@@ -173,13 +179,10 @@ impl Cluster {
         let current = |(key, node): &(NodeKey, &Node)| {
             self.by_host_id(node.coordinator.host_id) == Some(*key)
         };
-        let nodes = self.nodes().filter(current).map(|(_, node)| NodeView {
-            host_id: node.coordinator.host_id,
-            address: node.coordinator.address,
-            datacenter: node.datacenter.clone(),
-            rack: node.rack.clone(),
-            release_version: node.release_version.clone(),
-        });
+        let nodes = self
+            .nodes()
+            .filter(current)
+            .map(|(_, node)| node.node_view());
         let size = self.nodes.iter().map(|(key, _)| key + 1).max();
         let mut host_ids = vec![None; size.unwrap_or(0)];
         for (NodeKey(key), node) in self.nodes() {
@@ -298,7 +301,7 @@ impl Cluster {
 
     pub(crate) fn by_address(&self, address: SocketAddr) -> Option<NodeKey> {
         self.nodes()
-            .find(|(_, n)| n.coordinator.address == address)
+            .find(|(_, n)| n.told_address == address || n.coordinator.address == address)
             .map(|(key, _)| key)
     }
 
@@ -325,6 +328,7 @@ impl Cluster {
         keys.sort_by_key(|&key| (!self.is_usable(key), !self.is_local(key), key));
         keys.iter()
             .filter_map(|&key| self.node(key))
+            .filter(|n| !n.is_excluded)
             .map(|n| n.coordinator.address)
             .collect()
     }
@@ -403,6 +407,9 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         rack: info.rack.as_str().into(),
         release_version: info.release_version.as_str().into(),
         has_tokens: !info.tokens.is_empty(),
+        is_excluded: false,
+        is_new: true,
+        told_address: info.address,
         pool: Pool::new(config),
         counters: Vec::new(),
         opened_total: 0,

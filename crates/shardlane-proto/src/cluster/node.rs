@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use shardlane_routing::HostId;
 
+use super::view::NodeView;
 use crate::metrics::{ConnectionView, PoolView, ShardCounters};
 use crate::pool::Pool;
 
@@ -46,6 +47,12 @@ pub(crate) struct Node {
     pub(crate) release_version: Arc<str>,
     /// Whether it owns any part of the ring; nodes that do not are kept only if that is wanted.
     pub(crate) has_tokens: bool,
+    /// It gets no connections.
+    pub(crate) is_excluded: bool,
+    /// No refresh has decided yet whether it is to be used.
+    pub(crate) is_new: bool,
+    /// Where the servers say it is, which may be another address than the one in use.
+    pub(crate) told_address: SocketAddr,
     pub(crate) pool: Pool,
     pub(crate) counters: Vec<Arc<ShardCounters>>,
     pub(crate) opened_total: u64,
@@ -74,6 +81,16 @@ impl Node {
         update(&mut self.datacenter, datacenter);
         update(&mut self.rack, rack);
         update(&mut self.release_version, release_version);
+    }
+
+    pub(crate) fn node_view(&self) -> NodeView {
+        NodeView {
+            host_id: self.coordinator.host_id,
+            address: self.coordinator.address,
+            datacenter: self.datacenter.clone(),
+            rack: self.rack.clone(),
+            release_version: self.release_version.clone(),
+        }
     }
 
     pub(crate) fn view(&self, blocked: bool, connections: Vec<ConnectionView>) -> PoolView {

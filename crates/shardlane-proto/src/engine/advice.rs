@@ -1,7 +1,12 @@
 //! The engine's questions to the application: who has asked, and where the answers go.
 
 use super::{ConnId, Effect, Engine, RequestKey};
-use crate::advice::{Advice, AdviceError, LoginStep, Question, QuestionId};
+use std::sync::atomic::Ordering;
+
+use crate::advice::{
+    Advice, AdviceError, ClusterEvent, ClusterEventKind, LoginStep, Question, QuestionId,
+};
+use crate::cluster::NodeKey;
 use crate::time::Instant;
 
 /// Who waits for an answer.
@@ -11,6 +16,8 @@ pub(super) enum Asker {
     Login(ConnId),
     /// A request whose attempt has failed.
     Retry(RequestKey),
+    /// A refresh.
+    Nodes,
 }
 
 impl<C> Engine<C> {
@@ -30,6 +37,7 @@ impl<C> Engine<C> {
                 }
             }
             Some(Asker::Retry(key)) => self.take_retry_advice(now, key, answer),
+            Some(Asker::Nodes) => self.take_node_advice(now, answer),
             None => {}
         }
     }
@@ -41,6 +49,19 @@ impl<C> Engine<C> {
         self.questions.insert(id, asker);
         self.effects.push_back(Effect::Ask { id, question });
         id
+    }
+
+    /// Tells of something, if anybody listens.
+    pub(super) fn tell(&mut self, kind: ClusterEventKind, key: NodeKey) {
+        if self.config.tells_events.load(Ordering::Relaxed)
+            && let Some(node) = self.cluster.node(key)
+        {
+            let node = node.node_view();
+            let id = QuestionId(self.questions_asked);
+            self.questions_asked += 1;
+            let question = Question::Event(Box::new(ClusterEvent { kind, node }));
+            self.effects.push_back(Effect::Ask { id, question });
+        }
     }
 
     pub(super) fn withdraw(&mut self, question: Option<QuestionId>) {

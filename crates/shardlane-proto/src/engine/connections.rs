@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnId, Effect, Engine, Life, RequestKey};
+use crate::advice::ClusterEventKind;
 use crate::advice::QuestionId;
 use crate::cluster::{ControlRequest, NodeKey, Scope};
 use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
@@ -62,6 +63,9 @@ impl<C> Engine<C> {
             return;
         }
         for key in self.cluster.keys() {
+            if self.cluster.node(key).is_none_or(|n| n.is_excluded) {
+                continue;
+            }
             while let Some(via) = self.cluster.node(key).and_then(|n| n.pool.next_open(now)) {
                 if !self.budget.acquire() {
                     self.pool_timer = Some(now + BUDGET_RETRY);
@@ -348,6 +352,7 @@ impl<C> Engine<C> {
         }
         let entry = &mut self.connections[conn.0 as usize];
         let mut closes = Vec::new();
+        let was_up = node.pool.is_usable();
         entry.opened = node.pool.opened_as(entry.via);
         node.opened_total += 1;
         node.last_error = None;
@@ -368,6 +373,9 @@ impl<C> Engine<C> {
         }
         self.fill = true;
         self.changed = true;
+        if !was_up && self.cluster.is_usable(key) {
+            self.tell(ClusterEventKind::Up, key);
+        }
     }
 
     /// Forgets a connection, tells its pool or control, and sends its requests elsewhere.
@@ -388,12 +396,16 @@ impl<C> Engine<C> {
             }
             Role::Pool(key) => {
                 if let Some(node) = self.cluster.node_mut(key) {
+                    let was_up = node.pool.is_usable();
                     if node.pool.is_opening(conn) {
                         node.last_error = Some(error.to_string().into());
                         node.pool.failed(now, conn, error, &mut self.rng);
                     } else {
                         node.closed_total += 1;
                         node.pool.lost(now, conn, &mut self.rng);
+                    }
+                    if was_up && !node.pool.is_usable() {
+                        self.tell(ClusterEventKind::Down, key);
                     }
                     self.fill = true;
                 }

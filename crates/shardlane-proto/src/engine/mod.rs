@@ -20,6 +20,7 @@ mod connections;
 mod executions;
 mod load;
 mod message;
+mod nodes;
 mod requests;
 mod schema;
 mod tablets;
@@ -38,8 +39,9 @@ use self::admission::Admission;
 use self::advice::Asker;
 use self::connections::Entry;
 pub use self::load::EngineLoad;
+use self::nodes::{Asked, HeldBack};
 use self::schema::SchemaWaiter;
-use crate::advice::{Question, QuestionId};
+use crate::advice::{ClusterEventKind, Question, QuestionId};
 use crate::cluster::Coordinator;
 use crate::cluster::{
     Cluster, ClusterView, Control, ControlEvent, NodeKey, Scope, Topology, Update,
@@ -157,6 +159,9 @@ pub struct Engine<C> {
     requests: Slab<Request<C>>,
     generation: u32,
     deadlines: Deadlines,
+    /// Refreshes that wait for the application's say.
+    held_back: VecDeque<HeldBack>,
+    asked_about_nodes: Option<Asked>,
     /// When requests are to be executed once more.
     speculations: Deadlines,
     /// Attempts that are not to be made at once.
@@ -205,6 +210,8 @@ impl<C> Engine<C> {
             requests: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
+            held_back: VecDeque::new(),
+            asked_about_nodes: None,
             speculations: Deadlines::default(),
             delayed: BinaryHeap::new(),
             admission: Admission::default(),
@@ -341,6 +348,7 @@ impl<C> Engine<C> {
         self.make_delayed_attempts(now);
         self.begin_executions(now);
         self.expire_schema_waiters(now);
+        self.expire_node_question(now);
         let cluster = &self.cluster;
         self.control
             .handle_timeout(now, || cluster.addresses_to_try(), &mut self.rng);
@@ -375,6 +383,7 @@ impl<C> Engine<C> {
             delayed,
             self.control.next_timeout(),
             self.pool_timer,
+            self.asked_about_nodes.as_ref().map(|asked| asked.deadline),
             self.schema_waiters.iter().filter_map(|w| w.deadline).min(),
             life,
             // A connection was given up between two turns: at once.
@@ -399,10 +408,7 @@ impl<C> Engine<C> {
     fn handle_control_event(&mut self, now: Instant, event: ControlEvent) {
         match event {
             ControlEvent::Refreshed { update, generation } => {
-                let topology = self.apply(now, *update);
-                if let Some(topology) = topology {
-                    self.serve_schema_waiters(now, &topology, generation);
-                }
+                self.take_refresh(now, update, generation);
             }
             ControlEvent::SchemaChanged(change) => {
                 self.cluster.touch_keyspace(&change.keyspace);
@@ -448,15 +454,34 @@ impl<C> Engine<C> {
     /// Takes over what a refresh has read; returns the topology if that was part of it.
     fn apply(&mut self, now: Instant, update: Update) -> Option<Topology> {
         let reads_nodes = update.scope.nodes;
+        let known = if reads_nodes {
+            self.cluster.keys()
+        } else {
+            Vec::new()
+        };
         let (gone, topology) = self.cluster.apply(&self.config, update);
         self.changed = true;
         if !reads_nodes {
             return None;
         }
         let mut conns = Vec::new();
-        for &key in &gone {
-            let node = self.cluster.node_mut(key);
-            conns.extend(node.into_iter().flat_map(|n| n.pool.drain()));
+        for key in self.cluster.keys() {
+            if !known.contains(&key) {
+                self.tell(ClusterEventKind::Added, key);
+            }
+            let is_gone = gone.contains(&key);
+            if let Some(node) = self.cluster.node_mut(key)
+                && (is_gone || node.is_excluded)
+            {
+                let was_up = node.pool.is_usable();
+                conns.extend(node.pool.drain());
+                if was_up {
+                    self.tell(ClusterEventKind::Down, key);
+                }
+            }
+            if is_gone {
+                self.tell(ClusterEventKind::Removed, key);
+            }
         }
         for conn in conns {
             self.drop_connection(now, conn, &ConnectionError::Closed);
@@ -476,7 +501,10 @@ impl<C> Engine<C> {
     /// Ends the wait for pools if they are as full as they get.
     fn settle(&mut self, now: Instant) {
         if let Life::Filling { until } = self.life {
-            let settled = self.cluster.nodes().all(|(_, n)| n.pool.is_settled(now));
+            let settled = self
+                .cluster
+                .nodes()
+                .all(|(_, n)| n.is_excluded || n.pool.is_settled(now));
             let usable = self.cluster.usable().next().is_some();
             if (settled && usable) || now >= until {
                 self.life = Life::Running;
@@ -545,6 +573,7 @@ impl<C> Engine<C> {
     pub fn pool_views(&self, now: Instant) -> Vec<PoolView> {
         self.cluster
             .nodes()
+            .filter(|(_, node)| !node.is_excluded)
             .map(|(key, node)| node.view(node.pool.is_blocked(now), self.connection_views(key)))
             .collect()
     }

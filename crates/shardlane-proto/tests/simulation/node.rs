@@ -46,6 +46,11 @@ pub(crate) struct Node {
     /// 0: like Apache Cassandra.
     pub(crate) shards: u16,
     pub(crate) tokens: Vec<i64>,
+    pub(crate) datacenter: &'static str,
+    /// The address that the system tables tell; `None`: the real one.
+    pub(crate) told: Option<Ipv4Addr>,
+    /// The application does not want to connect to it.
+    pub(crate) is_unwanted: bool,
     pub(crate) is_member: bool,
     pub(crate) is_alive: bool,
     /// While down: SYNs vanish instead of being refused.
@@ -81,6 +86,9 @@ impl Node {
             host_id: HostId([index as u8 + 1; 16]),
             shards,
             tokens: (0..8).map(|_| rng.next() as i64).collect(),
+            datacenter: "dc1",
+            told: None,
+            is_unwanted: false,
             is_member: true,
             is_alive: true,
             drops_syn: false,
@@ -137,12 +145,12 @@ impl Node {
         version[8..].copy_from_slice(&known_version.to_be_bytes());
         let mut row = vec![
             self.host_id.0.to_vec(),
-            b"dc1".to_vec(),
+            self.datacenter.as_bytes().to_vec(),
             b"rack1".to_vec(),
             b"3.0.8".to_vec(),
             texts(&self.tokens.iter().map(i64::to_string).collect::<Vec<_>>()),
             version.to_vec(),
-            ip.octets().to_vec(),
+            self.told.unwrap_or(ip).octets().to_vec(),
         ];
         if is_local {
             row.push(b"simulated".to_vec());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
-    Advice, AdviceError, Again, Decision, Policy, Question, QuestionId, Retry, RetryBackoff,
-    Speculation, SpeculationDelay,
+    Advice, AdviceError, Again, Decision, NodeQuestion, Policy, Question, QuestionId, Retry,
+    RetryBackoff, Speculation, SpeculationDelay,
 };
 
 use crate::rng::Rng;
@@ -49,8 +49,16 @@ pub(crate) fn random(rng: &mut Rng) -> Option<Arc<Policy>> {
 impl World {
     /// The application is asked something; it takes its time, and does not always know.
     pub(crate) fn advise(&mut self, id: QuestionId, question: Question) {
-        let Question::Retry(question) = question else {
-            panic!("nobody logs in here: {question:?}");
+        let question = match question {
+            Question::Retry(question) => question,
+            Question::Nodes(nodes) => return self.advise_on_nodes(id, &nodes),
+            Question::Event(event) => {
+                self.events.push((event.kind, event.node.host_id));
+                // Nobody waits for it.
+                self.engine.handle_advice(self.now, id, Ok(Advice::Accept));
+                return;
+            }
+            other => panic!("nobody logs in here: {other:?}"),
         };
         assert_eq!(question.advisor, 7);
         let may_repeat = question.idempotent || !question.maybe_executed;
@@ -70,6 +78,30 @@ impl World {
             Ok(Advice::Retry(Decision::GiveUp))
         };
         let delay = MS * self.rng.below(300) as u32;
+        self.after(
+            delay,
+            Happening::Advised {
+                question: id,
+                answer,
+            },
+        );
+    }
+
+    /// The application knows where nodes really are, and does not want all of them.
+    fn advise_on_nodes(&mut self, id: QuestionId, nodes: &[NodeQuestion]) {
+        self.node_questions += 1;
+        if self.advisor_hangs {
+            return;
+        }
+        let said = nodes
+            .iter()
+            .map(|asked| {
+                let node = self.nodes.iter().find(|n| n.host_id == asked.host_id);
+                node.filter(|n| !n.is_unwanted).map(|n| n.address)
+            })
+            .collect();
+        let delay = MS * self.rng.below(100) as u32;
+        let answer = Ok(Advice::Nodes(said));
         self.after(
             delay,
             Happening::Advised {

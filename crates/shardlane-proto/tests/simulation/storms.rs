@@ -50,6 +50,10 @@ fn world(seed: u64) -> World {
         ShardAwareness::Legacy,
     ]);
     config.in_flight_per_connection_max = rng.pick(&[8, 32768]);
+    config.asks_about_nodes = rng.chance(20);
+    config
+        .tells_events
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     config.requests_in_flight_max = rng.pick(&[None, None, Some(4), Some(20)]);
     config.orphans_max = rng.pick(&[3, 1024]);
     config.requests_in_flight_max = rng.pick(&[None, None, Some(4), Some(20)]);

@@ -1,12 +1,18 @@
 //! How requests are tried: one policy at a time, and what exactly must come of it.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shardlane_proto::{
-    AttemptFailure, Config, ContactPoint, Instant, Policy, RequestErrorKind, Retry, RetryBackoff,
-    Speculation, SpeculationDelay,
+    AttemptFailure, ClusterEventKind, Config, ContactPoint, Instant, Policy, RequestErrorKind,
+    Retry, RetryBackoff, Speculation, SpeculationDelay,
 };
+
+use shardlane_routing::HostId;
+use shardlane_wire::Event;
+use shardlane_wire::event::StatusChangeKind;
 
 use crate::client::{Kind, READY_ID};
 use crate::node::{Node, PORT};
@@ -333,4 +339,165 @@ fn names_are_resolved_again_when_all_nodes_are_gone() {
     world.run_for(SECOND);
     assert!(world.now > before);
     assert_eq!(world.client.succeeded, [(id, Kind::Execute)]);
+}
+
+/// A world whose application is asked about nodes, before anything has happened.
+fn asking(nodes: usize, adapt: impl FnOnce(&mut Vec<Node>, &mut Config)) -> World {
+    let mut rng = Rng::new(12);
+    let mut nodes: Vec<Node> = (0..nodes).map(|n| Node::new(n, 2, &mut rng)).collect();
+    let mut config = storms::config(&mut rng, &nodes);
+    config.asks_about_nodes = true;
+    config.tells_events.store(true, Ordering::Relaxed);
+    adapt(&mut nodes, &mut config);
+    let mut world = World::new(12, nodes, config, 64);
+    world.engine.when_ready(READY_ID);
+    world
+}
+
+fn become_ready(world: &mut World) {
+    let is_ready = |w: &mut World| !w.client.readies.is_empty();
+    assert!(world.run_until(SECOND * 10, is_ready), "never ready");
+}
+
+fn connected(world: &World) -> Vec<SocketAddr> {
+    let mut views = world.engine.pool_views(world.now);
+    views.retain(|view| !view.connections.is_empty());
+    let mut addresses: Vec<SocketAddr> = views.iter().map(|view| view.address).collect();
+    addresses.sort_unstable();
+    addresses
+}
+
+#[test]
+fn nodes_are_where_the_application_says() {
+    let mut world = asking(3, |nodes, config| {
+        // What the servers tell leads nowhere: the world panics if somebody connects there.
+        for (index, node) in nodes.iter_mut().enumerate() {
+            node.told = Some(Ipv4Addr::new(192, 168, 7, index as u8));
+        }
+        config.contact_points.truncate(1);
+    });
+    become_ready(&mut world);
+    assert!(world.run_until(SECOND * 5, |w| w.is_covered(1)));
+    assert_eq!(world.node_questions, 1);
+    // Events name the address that the servers know.
+    world.kill(1, false);
+    world.run_for(SECOND * 2);
+    assert_eq!(connected(&world).len(), 2);
+    world.nodes[1].is_alive = true;
+    let told = SocketAddr::new(IpAddr::V4(world.nodes[1].told.expect("above")), PORT);
+    let connects = world.nodes[1].connects;
+    let event = Event::StatusChange {
+        change: StatusChangeKind::Up,
+        address: told,
+    };
+    world.send_event(0, &event);
+    world.run_for(MS * 40);
+    assert!(
+        world.nodes[1].connects > connects,
+        "it is known by that address"
+    );
+    // The control connection finds its way as well.
+    world.kill(0, false);
+    assert!(world.run_until(SECOND * 10, |w| connected(w).len() == 2));
+    world.run_for(SECOND * 5);
+    world.restart(0);
+    assert!(world.run_until(SECOND * 30, |w| w.is_covered(1)));
+}
+
+#[test]
+fn nodes_that_the_application_does_not_want_get_no_connection() {
+    let mut world = asking(3, |nodes, _| nodes[2].is_unwanted = true);
+    become_ready(&mut world);
+    world.run_for(SECOND * 5);
+    let wanted: Vec<SocketAddr> = world.nodes[..2].iter().map(|n| n.address).collect();
+    assert_eq!(connected(&world), wanted);
+    assert_eq!(world.engine.pool_views(world.now).len(), 2);
+    for _ in 0..50 {
+        world.submit_for(Kind::Execute, SECOND * 5);
+        world.run_for(MS * 20);
+    }
+    assert!(world.client.failed.is_empty(), "{:?}", world.client.failed);
+    assert_eq!(world.nodes[2].connects, 0);
+    // It may change its mind, and is asked at the next refresh.
+    world.nodes[2].is_unwanted = false;
+    world.nodes[0].is_unwanted = true;
+    world.restart(1);
+    let changed = [world.nodes[1].address, world.nodes[2].address];
+    assert!(world.run_until(SECOND * 10, |w| connected(w) == changed));
+    let of = |node: usize| world.nodes[node].host_id;
+    let down = (ClusterEventKind::Down, of(0));
+    assert!(world.events.contains(&down), "{:?}", world.events);
+}
+
+#[test]
+fn an_application_that_does_not_answer_is_not_waited_for() {
+    let mut world = asking(3, |_, config| config.control_timeout = SECOND);
+    world.advisor_hangs = true;
+    become_ready(&mut world);
+    assert!(world.now >= Instant(0) + SECOND);
+    assert!(world.run_until(SECOND * 5, |w| w.is_covered(1)));
+}
+
+#[test]
+fn events_tell_of_nodes_as_they_come_and_go() {
+    use ClusterEventKind::{Added, Down, Removed, Up};
+    let mut world = asking(3, |nodes, config| {
+        config.asks_about_nodes = false;
+        nodes[2].is_member = false;
+    });
+    become_ready(&mut world);
+    world.run_for(SECOND);
+    let of = |world: &World, node: usize| -> Vec<ClusterEventKind> {
+        let id = world.nodes[node].host_id;
+        let of_node = |(_, host_id): &&(ClusterEventKind, HostId)| *host_id == id;
+        world
+            .events
+            .iter()
+            .filter(of_node)
+            .map(|&(kind, _)| kind)
+            .collect()
+    };
+    assert_eq!(of(&world, 0), [Added, Up]);
+    assert_eq!(of(&world, 1), [Added, Up]);
+    assert_eq!(of(&world, 2), []);
+    world.restart(2);
+    world.run_for(SECOND * 3);
+    assert_eq!(of(&world, 2), [Added, Up], "it has joined");
+    world.kill(1, false);
+    world.run_for(SECOND);
+    world.restart(1);
+    world.run_for(SECOND * 20);
+    assert_eq!(of(&world, 1), [Added, Up, Down, Up]);
+    world.remove(2);
+    world.run_for(SECOND * 5);
+    assert_eq!(of(&world, 2), [Added, Up, Down, Removed]);
+    // Nobody listens any more.
+    world.config.tells_events.store(false, Ordering::Relaxed);
+    let count = world.events.len();
+    world.kill(1, false);
+    world.run_for(SECOND * 5);
+    assert_eq!(world.events.len(), count);
+}
+
+#[test]
+fn a_number_of_remote_nodes_is_connected_to_and_no_more() {
+    for max in [Some(0), Some(1), Some(2), None] {
+        let mut world = asking(5, |nodes, config| {
+            config.asks_about_nodes = false;
+            config.local_datacenter = Some("dc1".to_owned());
+            config.remote_nodes_per_datacenter_max = max;
+            for node in &mut nodes[2..] {
+                node.datacenter = "dc2";
+            }
+        });
+        become_ready(&mut world);
+        world.run_for(SECOND * 5);
+        let remote = max.unwrap_or(3).min(3);
+        let before = connected(&world);
+        assert_eq!(before.len(), 2 + remote, "{max:?}");
+        // Refreshes do not change the choice.
+        world.restart(0);
+        world.run_for(SECOND * 10);
+        assert_eq!(connected(&world), before, "{max:?}");
+    }
 }

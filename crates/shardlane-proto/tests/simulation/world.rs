@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardlane_proto::{
-    Advice, AdviceError, AttemptBudget, Config, ConnId, ConnectFailure, ConnectionError, Effect,
-    Engine, Instant, PoolSize, QuestionId, RequestKey,
+    Advice, AdviceError, AttemptBudget, ClusterEventKind, Config, ConnId, ConnectFailure,
+    ConnectionError, Effect, Engine, Instant, PoolSize, QuestionId, RequestKey,
 };
 
+use shardlane_routing::HostId;
 use shardlane_wire::Consistency;
 
 use crate::client::{Client, Kind};
@@ -134,6 +135,12 @@ pub(crate) struct World {
     pub(crate) sockets: BTreeMap<u64, Socket>,
     pub(crate) by_conn: BTreeMap<ConnId, u64>,
     pub(crate) client: Client,
+    /// What the application was told.
+    pub(crate) events: Vec<(ClusterEventKind, HostId)>,
+    /// How often it was asked about nodes.
+    pub(crate) node_questions: u64,
+    /// It does not answer any more.
+    pub(crate) advisor_hangs: bool,
     pub(crate) unkindness: Unkindness,
     /// Writes go to replicas, and wait for them; otherwise every node acknowledges alone.
     pub(crate) replicates: bool,
@@ -179,6 +186,9 @@ impl World {
             resolved: BTreeMap::new(),
             by_conn: BTreeMap::new(),
             client: Client::default(),
+            events: Vec::new(),
+            node_questions: 0,
+            advisor_hangs: false,
             unkindness: Unkindness::default(),
             replicates: false,
             store: Store::default(),

@@ -251,9 +251,19 @@ class Callout:
     """One question. Dropped without an answer it counts as failed."""
 
     def info(self) -> dict[str, Any]:
-        """What is asked: login, address, port, class_name, step, token."""
-    def answer(self, value: bytes | None) -> None:
-        """Answers: a token, or None for "go on"."""
+        """What is asked.
+
+        Lane 'login': login, address, port, class_name, step, token. 'retry': advisor, attempt,
+        failed_before, idempotent, maybe_executed, consistency. 'nodes': nodes, as `Cluster.nodes`
+        has them, with is_reached. 'events': kind, node.
+        """
+    def answer(self, value: Any) -> None:
+        """Answers: a token, or None for "go on".
+
+        A question about a retry: kind ('give_up', 'ignore', 'same_node', 'next_node'), delay in
+        seconds, consistency or None. About nodes: a list of address and port, or None for a node
+        that is not to be used.
+        """
     def fail(self, message: str, cause: int) -> None:
         """Tells that the application's code failed. `cause` comes back with the error; 0: none."""
 
@@ -289,6 +299,7 @@ class Cluster:
         in_flight_per_connection_max: int | None = None,
         max_in_flight: int | None = None,
         max_queued: int = 65536,
+        remote_nodes_per_datacenter: int | None = None,
         application_name: str | None = None,
         statement_cache_size: int = 1000,
         seed: int | None = None,
@@ -299,6 +310,8 @@ class Cluster:
     ) -> Cluster: ...
     def forget_compiled(self) -> None:
         """Forgets prepared statements, as something was registered for values."""
+    def listen(self, listens: bool) -> None:
+        """Whether events of nodes are told, by callouts of the lane 'events'."""
     def ready(self) -> Request[None]:
         """Ends when requests can be sent; NoHostAvailable if no contact point can be reached."""
     def close(self, drain: float = 0.0) -> None:
@@ -406,7 +419,7 @@ class Session:
         paging_state: bytes | None = None,
         timestamp: int | None = None,
         idempotent: bool | UnsetType = ...,
-        tracing: bool = False,
+        tracing: bool = ...,
         custom_payload: Mapping[str, bytes] | None = None,
         keyspace: str | None = None,
         now_in_seconds: int | None = None,
@@ -429,7 +442,7 @@ class Session:
         serial_consistency: str | UnsetType | None = ...,
         timestamp: int | None = None,
         idempotent: bool | UnsetType = ...,
-        tracing: bool = False,
+        tracing: bool = ...,
         custom_payload: Mapping[str, bytes] | None = None,
         keyspace: str | None = None,
         now_in_seconds: int | None = None,

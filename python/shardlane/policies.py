@@ -8,6 +8,7 @@ from ._shared.load_balancing import (
     LoadBalancingPolicy,
     RequestInfo,
 )
+from ._shared.nodes import NodeEvent, NodeFilter
 from ._shared.profiles import ExecutionProfile
 from ._shared.retry import (
     DefaultRetry,
@@ -31,6 +32,8 @@ __all__ = [
     "FallthroughRetry",
     "LoadBalancing",
     "LoadBalancingPolicy",
+    "NodeEvent",
+    "NodeFilter",
     "PercentileSpeculation",
     "RequestInfo",
     "RetryDecision",

@@ -15,6 +15,7 @@ from . import topology, user_types
 from .checks import seconds
 from .errors import address, closed
 from .load_balancing import ClusterView
+from .nodes import Listeners
 from .options import ClusterOptions, SessionOptions
 from .profiles import open_session
 from .retry import Advisors
@@ -54,6 +55,7 @@ class BaseCluster:
     ) -> None:
         self._options = ClusterOptions.make(contact_points, **options)
         self._closed = False
+        self._listeners = Listeners()
         self._lock = threading.Lock()
         self._schema = SchemaReader(remembers=self._options.schema_events)
         self._types = user_types.registry(self._options)
@@ -161,6 +163,26 @@ class BaseCluster:
         if self._client is not None:
             self._client.forget_compiled()
 
+    def latency(self, percentile: float) -> float | None:
+        """Return what so many per cent of the latest requests have not exceeded, in seconds.
+
+        It is the time from writing a request to reading its answer, errors left out, up to 13 %
+        too high. None before the first answer.
+
+        Args:
+            percentile: above 0, and at most 100.
+
+        Raises:
+            ConfigurationError: ``percentile`` is no such number.
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        if not 0 < percentile <= 100:
+            raise ConfigurationError(
+                f"percentile={percentile!r} is not understood",
+                hint="give a number above 0 and up to 100",
+            )
+        return None if self._client is None else self._client.latency(percentile)
+
     def _view(self, request: RequestInfo) -> ClusterView:
         """What a load balancing of the application is told."""
         nodes, pools = self.nodes(), self.shards()
@@ -180,8 +202,9 @@ class BaseCluster:
             if self._closed:
                 raise closed()
             if self._client is None:
-                self._client, helpers = self._options.start(self._types)
+                self._client, helpers = self._options.start(self._types, self._listeners)
                 self._advisors = Advisors(helpers)
+                self._listeners.attach(self._client, helpers)
                 _open.add(self)
             return self._client
 

@@ -14,6 +14,7 @@ from .checks import one_of, positive, seconds
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
 from .load_balancing import checked_load_balancing
+from .nodes import NodeHandler, checked_filter, checked_translation
 from .profiles import checked_profiles
 from .retry import checked_retry
 from .speculation import describe_speculation
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .auth import AuthProvider
     from .callouts import Handler
     from .load_balancing import AnyLoadBalancing, Target
+    from .nodes import AddressTranslation, Listeners, NodeChoice
     from .profiles import ExecutionProfile
     from .retry import AnyRetry
     from .row_types import AnyRowFactory
@@ -69,6 +71,9 @@ class ClusterKeywords(TypedDict, total=False):
     in_flight_per_connection_max: int | None
     max_in_flight: int | None
     max_queued: int
+    remote_nodes_per_datacenter: int | None
+    node_filter: NodeChoice | None
+    address_translation: AddressTranslation | None
     application_name: str | None
     statement_cache_size: int
     udt_factory: str
@@ -151,6 +156,9 @@ class ClusterOptions:
     in_flight_per_connection_max: int | None = None
     max_in_flight: int | None = None
     max_queued: int = 65536
+    remote_nodes_per_datacenter: int | None = None
+    node_filter: NodeChoice | None = None
+    address_translation: AddressTranslation | None = None
     application_name: str | None = None
     statement_cache_size: int = 1000
     udt_factory: str = "named"
@@ -209,6 +217,10 @@ class ClusterOptions:
         )
         positive("max_in_flight", self.max_in_flight, IN_FLIGHT_MAX, or_none=True)
         positive("max_queued", self.max_queued, IN_FLIGHT_MAX, zero=True)
+        remote = self.remote_nodes_per_datacenter
+        positive("remote_nodes_per_datacenter", remote, 1_000_000, zero=True, or_none=True)
+        checked_filter(self.node_filter)
+        checked_translation(self.address_translation)
         positive("statement_cache_size", self.statement_cache_size, 2**31)
         for name in (
             "connect_timeout",
@@ -252,11 +264,12 @@ class ClusterOptions:
                 f"source_ports={ports!r} is empty", hint="give the lowest port first"
             )
 
-    def start(self, types: _core.UserTypes) -> tuple[_core.Cluster, Helpers]:
+    def start(self, types: _core.UserTypes, listeners: Listeners) -> tuple[_core.Cluster, Helpers]:
         """Begin to connect.
 
         Args:
             types: what is registered for values.
+            listeners: who wants to hear of nodes.
         """
         options = {option.name: getattr(self, option.name) for option in fields(self)}
         # These two are in `types`.
@@ -264,6 +277,10 @@ class ClusterOptions:
         handlers: dict[str, Handler] = {}
         if (auth := options.pop("auth")) is not None:
             handlers["login"] = LoginHandler(auth)
+        choice, translation = options.pop("node_filter"), options.pop("address_translation")
+        if choice is not None or translation is not None:
+            handlers["nodes"] = NodeHandler(choice, translation)
+        handlers.update(listeners.handlers())
         helpers = Helpers(handlers)
         options.update(callouts=helpers.core, asks=helpers.lanes)
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from shardlane._shared.checks import seconds
 from shardlane._shared.clusters import BaseCluster
+from shardlane._shared.nodes import checked_callback
 from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace
 from shardlane._shared.sessions import RowT
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from shardlane._shared.nodes import NodeEvent
     from shardlane._shared.options import SessionKeywords
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
     from shardlane._shared.schema.model import Schema
@@ -187,6 +190,30 @@ class Cluster(BaseCluster):
             SessionClosed: this object was closed.
         """
         return await drive(self._await_agreement(timeout))
+
+    def on_event(self, callback: Callable[[NodeEvent], object]) -> Callable[[], None]:
+        """Call ``callback`` when a node is added, removed, up or down; return what ends that.
+
+        It is called by the event loop that runs now, as long as that is open; outside of a loop, on
+        a thread of the driver. What it raises there is logged.
+
+        Args:
+            callback: takes a `NodeEvent`. A plain function: let it start a task if it has to wait.
+
+        Raises:
+            ConfigurationError: ``callback`` cannot be called, or is a coroutine function.
+        """
+        checked_callback(callback)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return self._listeners.add(callback)
+
+        def call(event: NodeEvent) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(callback, event)
+
+        return self._listeners.add(call)
 
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Close all sessions and connections. Closing twice does nothing.

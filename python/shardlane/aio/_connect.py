@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shardlane._shared.consistency import Consistency
     from shardlane._shared.contact_points import ContactPoints
     from shardlane._shared.load_balancing import AnyLoadBalancing
+    from shardlane._shared.nodes import AddressTranslation, NodeChoice
     from shardlane._shared.options import ConnectKeywords
     from shardlane._shared.profiles import ExecutionProfile
     from shardlane._shared.retry import AnyRetry
@@ -105,6 +106,9 @@ def connect(
     in_flight_per_connection_max: int | None = None,
     max_in_flight: int | None = None,
     max_queued: int = 65536,
+    remote_nodes_per_datacenter: int | None = None,
+    node_filter: NodeChoice | None = None,
+    address_translation: AddressTranslation | None = None,
     application_name: str | None = None,
     statement_cache_size: int = 1000,
     udt_factory: str = "named",
@@ -180,6 +184,12 @@ def connect(
         max_in_flight: requests under way over all connections; those beyond wait for their turn.
             None: as many as there are.
         max_queued: requests that wait for their turn; those beyond end with ClientOverloaded.
+        remote_nodes_per_datacenter: nodes of each other datacenter to connect to; None for all.
+        node_filter: which nodes to connect to at all: a `NodeFilter`, or a callable that is given
+            a `Node` and returns a bool. None: all.
+        address_translation: where nodes are, if that is not where the servers say: a dict of
+            addresses, or a callable that is given a `Node` and returns an address. Both are called
+            on a thread of the driver.
         application_name: for the server, which lists its clients.
         statement_cache_size: prepared statements to keep for each keyspace, least recently used
             first out.
@@ -238,6 +248,9 @@ def connect(
         in_flight_per_connection_max=in_flight_per_connection_max,
         max_in_flight=max_in_flight,
         max_queued=max_queued,
+        remote_nodes_per_datacenter=remote_nodes_per_datacenter,
+        node_filter=node_filter,
+        address_translation=address_translation,
         application_name=application_name,
         statement_cache_size=statement_cache_size,
         udt_factory=udt_factory,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from shardlane._shared.checks import seconds
 from shardlane._shared.clusters import BaseCluster
+from shardlane._shared.nodes import checked_callback
 from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace
 
 from ._session import Session
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from shardlane._shared.nodes import NodeEvent
     from shardlane._shared.options import SessionKeywords
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
     from shardlane._shared.schema.model import Schema
@@ -149,6 +151,19 @@ class Cluster(BaseCluster):
             SessionClosed: this object was closed.
         """
         return wait(self._await_agreement(timeout))
+
+    def on_event(self, callback: Callable[[NodeEvent], object]) -> Callable[[], None]:
+        """Call ``callback`` when a node is added, removed, up or down; return what ends that.
+
+        It is called on a thread of the driver, one event at a time. What it raises is logged.
+
+        Args:
+            callback: takes a `NodeEvent`.
+
+        Raises:
+            ConfigurationError: ``callback`` cannot be called, or is a coroutine function.
+        """
+        return self._listeners.add(checked_callback(callback))
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Close all sessions and connections. Closing twice does nothing.

@@ -8,13 +8,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use shardlane_io::{Advisor, Reply};
-use shardlane_proto::{Advice, AdviceError, Again, Decision, LoginStep, Question, Secret};
+use shardlane_proto::{
+    Advice, AdviceError, Again, ClusterEventKind, Decision, LoginStep, Question, Secret,
+};
 
 use super::args::{Level, seconds_to_duration};
 use super::errors;
@@ -24,12 +27,14 @@ use super::errors;
 const LANE_MAX: usize = 4096;
 
 /// The lanes, by name.
-const LANES: [&str; 2] = ["login", "retry"];
+const LANES: [&str; 4] = ["login", "retry", "nodes", "events"];
 
 const fn lane_of(question: &Question) -> usize {
     match question {
         Question::Login { .. } => 0,
         Question::Retry(_) => 1,
+        Question::Nodes(_) => 2,
+        Question::Event(_) => 3,
         // Not known here: whoever asks is told that nobody answers.
         _ => usize::MAX,
     }
@@ -210,15 +215,43 @@ impl Callout {
                 info.set_item("maybe_executed", question.maybe_executed)?;
                 info.set_item("consistency", question.consistency.as_str())?;
             }
+            Question::Nodes(nodes) => {
+                let described = PyList::empty(py);
+                for node in nodes {
+                    let entry = PyDict::new(py);
+                    entry.set_item("host_id", node.host_id.to_string())?;
+                    entry.set_item("address", node.address.ip().to_string())?;
+                    entry.set_item("port", node.address.port())?;
+                    entry.set_item("datacenter", &node.datacenter)?;
+                    entry.set_item("rack", &node.rack)?;
+                    entry.set_item("release_version", &node.release_version)?;
+                    entry.set_item("is_reached", node.is_reached)?;
+                    described.append(entry)?;
+                }
+                info.set_item("nodes", described)?;
+            }
+            Question::Event(event) => {
+                let kind = match event.kind {
+                    ClusterEventKind::Added => "added",
+                    ClusterEventKind::Removed => "removed",
+                    ClusterEventKind::Up => "up",
+                    ClusterEventKind::Down => "down",
+                };
+                info.set_item("kind", kind)?;
+                info.set_item("node", super::cluster::describe_node(py, &event.node)?)?;
+            }
             other => return Err(PyTypeError::new_err(format!("unknown question {other:?}"))),
         }
         Ok(info)
     }
 
-    /// Answers: a login's token as bytes, None for "go on"; what follows a failed attempt as a tuple.
+    /// Answers: a login's token as bytes, None for "go on"; what follows a failed attempt as a tuple; for each
+    /// node address and port, or None if it is not to be used.
     fn answer(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let advice = if matches!(self.question, Question::Retry(_)) {
             Advice::Retry(decision(value)?)
+        } else if matches!(self.question, Question::Nodes(_)) {
+            Advice::Nodes(addresses(value)?)
         } else if value.is_none() {
             Advice::Accept
         } else {
@@ -256,4 +289,16 @@ fn decision(value: &Bound<'_, PyAny>) -> PyResult<Decision> {
             "there is no decision {kind:?}"
         ))),
     }
+}
+
+fn addresses(value: &Bound<'_, PyAny>) -> PyResult<Vec<Option<SocketAddr>>> {
+    let said: Vec<Option<(String, u16)>> = value.extract()?;
+    let address = |(host, port): (String, u16)| {
+        let ip = host.parse::<IpAddr>();
+        ip.map(|ip| SocketAddr::new(ip, port))
+            .map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))
+    };
+    said.into_iter()
+        .map(|said| said.map(address).transpose())
+        .collect()
 }

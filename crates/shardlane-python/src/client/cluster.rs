@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
@@ -14,8 +15,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    Compression, Config, ConnectionView, ContactPoint, Opened, PoolSize, PoolView, RequestSpec,
-    ShardAwareness,
+    Compression, Config, ConnectionView, ContactPoint, NodeView, Opened, PoolSize, PoolView,
+    RequestSpec, ShardAwareness,
 };
 use shardlane_routing::Token;
 use shardlane_wire::{RowsMetadata, Version};
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     /// Leaked instead of dropped in a forked child: its thread and locks are the parent's.
     client: ManuallyDrop<Arc<Client>>,
     origin: Origin,
+    tells_events: Arc<AtomicBool>,
     statements_max: NonZeroUsize,
     statements: Mutex<HashMap<Option<Arc<str>>, StatementCache>>,
     shapes: Mutex<LruCache<Box<[u8]>, Arc<Shape>>>,
@@ -175,6 +177,7 @@ impl Cluster {
         reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, metadata_request_timeout=None,
         tablet_warm_up=false, zero_token_nodes=false, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, max_in_flight=None, max_queued=65536,
+        remote_nodes_per_datacenter=None,
         application_name=None, statement_cache_size=1000, seed=None,
         tls=None, callouts=None, asks=Vec::new(), user_types=None
     ))]
@@ -206,6 +209,7 @@ impl Cluster {
         in_flight_per_connection_max: Option<usize>,
         max_in_flight: Option<usize>,
         max_queued: usize,
+        remote_nodes_per_datacenter: Option<usize>,
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
@@ -303,6 +307,11 @@ impl Cluster {
         }
         config.requests_in_flight_max = max_in_flight;
         config.requests_queued_max = max_queued;
+        config.remote_nodes_per_datacenter_max = remote_nodes_per_datacenter;
+        config.asks_about_nodes = asks.iter().any(|lane| lane == "nodes");
+        let tells_events = config.tells_events.clone();
+        // From the first event on, if somebody listens by now.
+        tells_events.store(asks.iter().any(|lane| lane == "events"), Ordering::Relaxed);
         config.application_name = application_name;
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
@@ -316,6 +325,7 @@ impl Cluster {
         let core = Core {
             client: ManuallyDrop::new(Arc::new(client)),
             origin: Origin::here(),
+            tells_events,
             statements_max,
             statements: Mutex::default(),
             shapes: Mutex::new(LruCache::new(SHAPES_MAX)),
@@ -328,6 +338,11 @@ impl Cluster {
         Ok(Self {
             core: Arc::new(core),
         })
+    }
+
+    /// Whether events are to be told, by callouts of the lane "events".
+    fn listen(&self, listens: bool) {
+        self.core.tells_events.store(listens, Ordering::Relaxed);
     }
 
     /// Ends when requests can be sent.
@@ -415,14 +430,7 @@ impl Cluster {
         let view = self.core.client(py)?.cluster_view();
         let nodes = PyList::empty(py);
         for node in &view.nodes {
-            let info = PyDict::new(py);
-            info.set_item("host_id", node.host_id.to_string())?;
-            info.set_item("address", node.address.ip().to_string())?;
-            info.set_item("port", node.address.port())?;
-            info.set_item("datacenter", &*node.datacenter)?;
-            info.set_item("rack", &*node.rack)?;
-            info.set_item("release_version", &*node.release_version)?;
-            nodes.append(info)?;
+            nodes.append(describe_node(py, node)?)?;
         }
         Ok(nodes)
     }
@@ -473,6 +481,17 @@ impl Cluster {
         let core = self.core.clone();
         Session::new(core, keyspace, profile, profiles, resolve_retry)
     }
+}
+
+pub(super) fn describe_node<'py>(py: Python<'py>, node: &NodeView) -> PyResult<Bound<'py, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("host_id", node.host_id.to_string())?;
+    info.set_item("address", node.address.ip().to_string())?;
+    info.set_item("port", node.address.port())?;
+    info.set_item("datacenter", &*node.datacenter)?;
+    info.set_item("rack", &*node.rack)?;
+    info.set_item("release_version", &*node.release_version)?;
+    Ok(info)
 }
 
 fn contact_point(host: String, port: u16) -> ContactPoint {

@@ -145,6 +145,7 @@ impl Encoder {
     }
 
     /// Appends the bytes of `value`, without a length. `None` and `UNSET` are the caller's.
+    #[inline]
     pub(crate) fn encode(&self, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> EncodeResult {
         let start = out.len();
         match self.encode_plain(value, out) {

@@ -50,6 +50,14 @@ def keyspaces(rows: Rows, *, has_tablets: bool, is_virtual: bool = False) -> dic
     return dict(sorted(made.items()))
 
 
+def torn(rows: Rows) -> set[str]:
+    """Return keyspaces with tables that have no columns: both are made at once, but not read so."""
+    columns = {(row["keyspace_name"], row["table_name"]) for row in rows["columns"]}
+    tables = {(row["keyspace_name"], row["table_name"]) for row in rows["tables"]}
+    views = {(row["keyspace_name"], row["view_name"]) for row in rows["views"]}
+    return {keyspace for keyspace, _ in (tables | views) - columns}
+
+
 def _grouped(rows: Iterable[Row], column: str) -> dict[str, list[Row]]:
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -96,11 +104,14 @@ def _keyspace(row: Row, rows: Rows, *, has_tablets: bool, is_virtual: bool) -> K
             include_all_columns=bool(view.get("include_all_columns")),
         )
         for view in rows.get("views", ())
-        if view["view_name"] not in hidden
+        if view["view_name"] not in hidden and view["view_name"] in columns
     ]
     tables = []
     for table in rows.get("tables", ()):
         table_name = table["table_name"]
+        if table_name not in columns:
+            # It was dropped, or made, while this was read.
+            continue
         is_compact, of_table = _compact(table, columns.get(table_name, ()))
         of_indexes = [_index(i) for i in indexes.get(table_name, ())]
         of_triggers = [_trigger(t) for t in triggers.get(table_name, ())]

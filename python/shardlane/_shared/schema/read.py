@@ -41,6 +41,8 @@ _VIRTUAL_TABLES = ("keyspaces", "tables", "columns")
 _BY_NAME_MAX = 20
 # How often to read again what changes while it is read, before it is given out all the same.
 _TRIES = 3
+# Of a keyspace that has to be read again the next time.
+_NO_VERSION = -1
 _CONSISTENCY = "LOCAL_ONE"
 _PAGE_ROWS = 5000
 
@@ -74,22 +76,28 @@ class SchemaReader:
         if self._tables is None:
             yield from self._look_around(session, deadline)
         if not self._remembers:
-            found = yield from self._fetch(session, wanted, deadline)
+            found, _ = yield from self._fetch(session, wanted, deadline)
             return self._schema(found, wanted)
         versions = self._versions(cluster)
+        # Asked for by name, but not heard of by the core (yet): not remembered, so that nobody who
+        # asks for all sees it come and go.
+        unheard: dict[str, Keyspace] = {}
         for _ in range(_TRIES):
-            names = versions.keys() if wanted is None else versions.keys() & set(wanted)
+            names = set(versions if wanted is None else wanted)
             stale = self._stale(names, versions)
-            if stale:
-                is_all = wanted is None and stale == names
-                found = yield from self._fetch(session, None if is_all else stale, deadline)
-                self._keep(found, stale, versions)
+            if not stale:
+                break
+            is_all = wanted is None and stale == names
+            found, torn = yield from self._fetch(session, None if is_all else stale, deadline)
+            self._keep(found, stale, versions, torn)
+            if wanted is not None:
+                unheard = {name: k for name, k in found.items() if name not in versions}
             before, versions = versions, self._versions(cluster)
-            if before == versions:
+            if before == versions and not torn:
                 break
         with self._lock:
             known = {name: k for name, (_, k) in self._known.items() if name in versions}
-        return self._schema(known, wanted)
+        return self._schema({**unheard, **known}, wanted)
 
     def _versions(self, cluster: _core.Cluster) -> dict[str, int]:
         return {name: keyspace["version"] for name, keyspace in cluster.keyspaces().items()}
@@ -97,10 +105,14 @@ class SchemaReader:
     def _stale(self, names: Collection[str], versions: Mapping[str, int]) -> set[str]:
         with self._lock:
             known = {name: version for name, (version, _) in self._known.items()}
-        return {name for name in names if known.get(name) != versions.get(name)}
+        return {name for name in names if name not in known or known[name] != versions.get(name)}
 
     def _keep(
-        self, found: Mapping[str, Keyspace], stale: Iterable[str], versions: Mapping[str, int]
+        self,
+        found: Mapping[str, Keyspace],
+        stale: Iterable[str],
+        versions: Mapping[str, int],
+        torn: Collection[str],
     ) -> None:
         with self._lock:
             for name in stale:
@@ -110,7 +122,8 @@ class SchemaReader:
             for name, keyspace in found.items():
                 # The version from before it was read: a change meanwhile makes it stale.
                 if name in versions:
-                    self._known[name] = versions[name], keyspace
+                    version = _NO_VERSION if name in torn else versions[name]
+                    self._known[name] = version, keyspace
 
     def _schema(self, known: Mapping[str, Keyspace], wanted: Collection[str] | None) -> Schema:
         everything = {**known, **(self._virtual or {})}
@@ -141,7 +154,8 @@ class SchemaReader:
 
     def _fetch(
         self, session: _core.Session, names: Collection[str] | None, deadline: Deadline
-    ) -> Steps[dict[str, Keyspace]]:
+    ) -> Steps[tuple[dict[str, Keyspace], set[str]]]:
+        """Read keyspaces; return them, and the names of those that changed while they were read."""
         where = ""
         if names is not None and len(names) <= _BY_NAME_MAX:
             listed = [string(name) for name in sorted(names)]
@@ -153,7 +167,8 @@ class SchemaReader:
         }
         rows = yield from _all_rows(session, texts, deadline)
         found = build.keyspaces(rows, has_tablets=self._has_tablets)
-        return {name: k for name, k in found.items() if names is None or name in names}
+        wanted = {name: k for name, k in found.items() if names is None or name in names}
+        return wanted, build.torn(rows)
 
 
 def _all_rows(

@@ -8,7 +8,7 @@ import pytest
 from tablet_help import create_table as create_tablet_table
 from tablet_help import misses, read_all, write_all
 
-from cluster_help import INSERT, KEYSPACE, create_table, eventually, wait_for_coverage
+from cluster_help import INSERT, KEYSPACE, SELECT, create_table, eventually, wait_for_coverage
 from shardlane import exceptions
 from shardlane.testing import Cluster, faults
 
@@ -176,3 +176,23 @@ def test_log_tables_of_cdc_are_routed_by_their_stream_ids(face):
             assert session.execute(select, {"stream": stream}).scalar() == 1
         stats = server.stats()
         assert stats.total("right_shard") == 2 * len(streams), f"\n{stats}"
+
+
+def test_requests_of_strongly_consistent_tables_go_to_the_leader(face):
+    with Cluster(3, 2, tablets_routing="v2") as server, face.connect(server) as session:
+        session.execute(
+            "CREATE KEYSPACE strong WITH replication = {'class': 'NetworkTopologyStrategy',"
+            " 'replication_factor': 3} AND tablets = {'enabled': true} AND consistency = 'global'"
+        )
+        session.execute("USE strong")
+        session.execute("CREATE TABLE t (k int PRIMARY KEY, v text)")
+        write_all(session)
+        read_all(session)
+        for consistency, to_leader in [("QUORUM", True), ("LOCAL_QUORUM", True), ("ONE", False)]:
+            server.reset_stats()
+            for key in range(100):
+                session.execute(SELECT, [key], consistency=consistency)
+            arrived = [node.total("right_shard") for node in server.stats()]
+            assert sum(arrived) == 100
+            # The node that has been up for longest leads.
+            assert (arrived[0] == 100) == to_leader, arrived

@@ -373,10 +373,11 @@ impl Control {
             Response::Error(error) if query == Query::PeersV2 && is_missing(&error.detail) => {
                 return self.do_without_peers_v2(token);
             }
-            // A warm-up is no more than that.
-            Response::Error(_) if query == Query::Tablets => {
+            // Not there in this version, or not for us.
+            Response::Error(_) if query.is_optional() => {
                 if let State::Up { abilities, .. } = &mut self.state {
-                    abilities.tablets = false;
+                    abilities.tablets &= query != Query::Tablets;
+                    abilities.leaders &= query == Query::Tablets;
                 }
                 return self.count_answer();
             }

@@ -54,7 +54,9 @@ impl KnownKeyspaces {
         for (name, info) in found {
             let replication = info.replication.into_iter().collect();
             if self.by_name.get(&name).is_some_and(|known| {
-                known.replication == replication && known.partition_keys == info.partition_keys
+                known.replication == replication
+                    && known.partition_keys == info.partition_keys
+                    && known.has_leaders == info.has_leaders
             }) {
                 continue;
             }
@@ -64,6 +66,7 @@ impl KnownKeyspaces {
                 version: self.version,
                 replication,
                 partition_keys: info.partition_keys,
+                has_leaders: info.has_leaders,
             };
             self.by_name.insert(name.clone(), Arc::new(view));
             changed.put.push(name);

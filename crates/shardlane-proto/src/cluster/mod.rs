@@ -88,7 +88,8 @@ impl Cluster {
             .filter_map(|name| self.keyspaces.get(name))
         {
             let map = self.rings.map_of(&keyspace.replication);
-            self.placement.put(&keyspace.name, map);
+            self.placement
+                .put(&keyspace.name, map, keyspace.has_leaders);
         }
         let mut gone = Vec::new();
         if update.scope.nodes {
@@ -245,6 +246,11 @@ impl Cluster {
         keyspace
             .and_then(|keyspace| self.placement.tablet_shard(keyspace, table, token, key))
             .or_else(|| Some(self.node(key)?.pool.sharder()?.shard_of(token)))
+    }
+
+    /// The node that leads the token's tablet, in a strongly consistent keyspace, if that is known.
+    pub(crate) fn leader(&self, keyspace: &str, table: &str, token: Token) -> Option<NodeKey> {
+        self.placement.leader(keyspace, table, token)
     }
 
     /// The version of the token's tablet, if it is known.

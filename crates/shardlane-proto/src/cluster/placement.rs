@@ -64,6 +64,8 @@ impl<'a> Replicas<'a> {
 struct Keyspace {
     /// Equal strategies share one map. `None`: the last refresh could not tell.
     ring: Option<Arc<ReplicaMap>>,
+    /// Strongly consistent: the first replica of a tablet with a version leads it.
+    has_leaders: bool,
     tablets: HashMap<Box<str>, TabletMap<TabletOwner>>,
 }
 
@@ -102,6 +104,14 @@ impl Placement {
         let tablet = self.keyspaces.get(keyspace)?.tablet(table, token)?;
         let mut owners = tablet.replicas().iter();
         owners.find(|o| o.node == Some(node)).map(|o| o.shard)
+    }
+
+    /// The node that leads the token's tablet; `None`: none does, or it is not known.
+    pub(crate) fn leader(&self, keyspace: &str, table: &str, token: Token) -> Option<NodeKey> {
+        let known = self.keyspaces.get(keyspace).filter(|k| k.has_leaders)?;
+        let tablet = known.tablet(Some(table), token)?;
+        tablet.version()?;
+        tablet.replicas().first()?.node
     }
 
     /// The version of the token's tablet, if it is known.
@@ -161,8 +171,9 @@ impl Placement {
     }
 
     /// A keyspace is new, or its replication has changed; with the replicas by the ring if they can be told.
-    pub(crate) fn put(&mut self, keyspace: &str, ring: Option<Arc<ReplicaMap>>) {
-        self.keyspaces.entry(keyspace.into()).or_default().ring = ring;
+    pub(crate) fn put(&mut self, keyspace: &str, ring: Option<Arc<ReplicaMap>>, has_leaders: bool) {
+        let keyspace = self.keyspaces.entry(keyspace.into()).or_default();
+        (keyspace.ring, keyspace.has_leaders) = (ring, has_leaders);
     }
 
     /// A keyspace is gone.
@@ -292,7 +303,7 @@ mod tests {
         refresh(&mut placement, &["elsewhere"], None);
         assert!(placement.tablets("ks", "t").is_empty());
         learn(&mut placement, "t", tablet(0, 10, &[(A, 1)]));
-        placement.put("ks", None);
+        placement.put("ks", None, false);
         assert_eq!(placement.tablets("ks", "t").len(), 1);
         placement.remove("ks");
         assert!(placement.tablets("ks", "t").is_empty());

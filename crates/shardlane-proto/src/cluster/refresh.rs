@@ -77,6 +77,8 @@ pub(crate) struct Abilities {
     pub(crate) wants_partition_keys: bool,
     /// It understands `USING TIMEOUT` (ScyllaDB).
     pub(crate) using_timeout: bool,
+    /// It may have strongly consistent keyspaces, and would tell their leaders: it tells versions of tablets.
+    pub(crate) leaders: bool,
     /// It may have `system.tablets`, and we want to know them all in advance.
     pub(crate) tablets: bool,
 }
@@ -87,6 +89,7 @@ impl Abilities {
             peers_v2: !is_scylla,
             wants_partition_keys: dialect.version == Version::V3,
             using_timeout: is_scylla,
+            leaders: dialect.tablet_block,
             tablets: is_scylla && tablet_warm_up,
         }
     }
@@ -100,11 +103,18 @@ pub(crate) enum Query {
     PeersV2,
     Keyspaces(Option<Box<str>>),
     PartitionKeys(Option<Box<str>>),
+    /// Which keyspaces are strongly consistent. Not essential: without it requests go to any replica.
+    Consistency(Option<Box<str>>),
     /// Of all tables. Not essential: who is refused them learns them one by one.
     Tablets,
 }
 
 impl Query {
+    /// Whether the refresh is good without its answer.
+    pub(crate) const fn is_optional(&self) -> bool {
+        matches!(self, Self::Consistency(_) | Self::Tablets)
+    }
+
     /// The statement, with the time that the server may take if it is to be told.
     pub(crate) fn told(&self, timeout: Option<Duration>) -> String {
         let mut text = self.text();
@@ -135,6 +145,7 @@ impl Query {
                 "columns",
                 name,
             ),
+            Self::Consistency(name) => of("keyspace_name, consistency", "scylla_keyspaces", name),
             Self::Tablets => {
                 "SELECT keyspace_name, table_name, last_token, replicas FROM system.tablets"
                     .to_owned()
@@ -160,6 +171,9 @@ impl Query {
         };
         for name in names {
             queries.push(Self::Keyspaces(name.clone()));
+            if abilities.leaders {
+                queries.push(Self::Consistency(name.clone()));
+            }
             if abilities.wants_partition_keys {
                 queries.push(Self::PartitionKeys(name));
             }

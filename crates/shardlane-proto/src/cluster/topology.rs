@@ -34,6 +34,8 @@ pub(crate) struct Topology {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct KeyspaceInfo {
     pub(crate) replication: HashMap<String, String>,
+    /// Each tablet has a leader, which is best asked for all but the weakest reads.
+    pub(crate) has_leaders: bool,
     /// Partition key columns by table, in order.
     pub(crate) partition_keys: BTreeMap<String, Vec<String>>,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Update {
     pub(crate) topology: Topology,
     pub(crate) keyspaces: BTreeMap<Box<str>, KeyspaceInfo>,
     pub(crate) tablets: Vec<TabletRow>,
+    strongly_consistent: Vec<String>,
     /// Key columns by keyspace and table, as they come.
     key_columns: BTreeMap<(Box<str>, String), KeyColumns>,
 }
@@ -107,6 +110,11 @@ impl Update {
                     self.keyspaces.insert(keyspace.into(), info);
                 }
             }),
+            Query::Consistency(_) => for_each_row(rows, |row| {
+                if row.text("consistency").as_deref() == Some("global") {
+                    self.strongly_consistent.extend(row.text("keyspace_name"));
+                }
+            }),
             Query::Tablets => for_each_row(rows, |row| self.tablets.extend(tablet(row))),
             Query::PartitionKeys(_) => for_each_row(rows, |row| {
                 if row.text("kind").as_deref() != Some("partition_key") {
@@ -131,6 +139,11 @@ impl Update {
     pub(crate) fn complete(&mut self) {
         self.topology.drop_repeated_nodes();
         connect(&mut self.tablets);
+        for name in &self.strongly_consistent {
+            if let Some(info) = self.keyspaces.get_mut(name.as_str()) {
+                info.has_leaders = true;
+            }
+        }
         for ((keyspace, table), mut columns) in std::mem::take(&mut self.key_columns) {
             columns.sort();
             if let Some(info) = self.keyspaces.get_mut(&keyspace) {

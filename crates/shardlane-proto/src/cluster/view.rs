@@ -33,6 +33,9 @@ pub struct KeyspaceView {
     pub replication: BTreeMap<String, String>,
     /// Partition key columns by table. Only in protocol v3, where PREPARED does not tell; empty otherwise.
     pub partition_keys: BTreeMap<String, Vec<String>>,
+    /// Strongly consistent (ScyllaDB's `consistency = 'global'`): each of its tablets has a leader. Only known
+    /// where the server tells versions of tablets.
+    pub has_leaders: bool,
 }
 
 /// Topology and schema at one moment. Replaced as a whole when something changes.

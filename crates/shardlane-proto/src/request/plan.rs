@@ -127,6 +127,19 @@ fn replicas_of<'a>(cluster: &'a Cluster, spec: &RequestSpec) -> Replicas<'a> {
     }
 }
 
+/// The node that has to coordinate the request in any case, because it leads the tablet of a strongly
+/// consistent table: nearer ones would only pass it on. Reads of one replica are any replica's.
+fn leader_of(cluster: &Cluster, spec: &RequestSpec) -> Option<NodeKey> {
+    if matches!(spec.consistency, Consistency::One | Consistency::LocalOne) {
+        return None;
+    }
+    cluster.leader(
+        spec.table_keyspace.as_deref()?,
+        spec.table.as_deref()?,
+        spec.token?,
+    )
+}
+
 fn first_replica(
     cluster: &Cluster,
     spec: &RequestSpec,
@@ -135,6 +148,12 @@ fn first_replica(
     rng: &mut Rng,
 ) -> Option<NodeKey> {
     let may_leave = may_leave(spec, balancing);
+    if let Some(leader) = leader_of(cluster, spec)
+        && cluster.is_usable(leader)
+        && (may_leave || cluster.nearness(leader, balancing) != Nearness::Remote)
+    {
+        return Some(leader);
+    }
     let mut candidates = [NodeKey(0); CANDIDATES_MAX];
     let (mut count, mut best) = (0, Nearness::Remote);
     for key in replicas_of(cluster, spec).from(0) {

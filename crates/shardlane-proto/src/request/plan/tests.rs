@@ -424,3 +424,44 @@ fn the_less_busy_of_two_keeps_a_slow_replica_from_holding_up_all() {
         assert!(least >= random, "{least} {random}");
     }
 }
+
+#[test]
+fn leaders_of_strongly_consistent_tables_come_first() {
+    let mut rng = Rng::new(9);
+    let mut all = cluster(&[0, 1, 2, 3], &mut rng);
+    let version = Some(shardlane_routing::TabletVersion(7));
+    let learn = |all: &mut Cluster, version| {
+        // Led by 3, which is remote; 1 is local.
+        let replicas = vec![(HostId([3; 16]), 0), (HostId([1; 16]), 0)];
+        let tablet = Tablet::new(Token(-100), Token(0), replicas).expect("a range");
+        all.learn_tablet("ks", "t", tablet.with_version(version));
+    };
+    let at = |consistency| RequestSpec {
+        consistency,
+        ..of_table(-5)
+    };
+    let (one, quorum) = (at(Consistency::One), at(Consistency::Quorum));
+    learn(&mut all, version);
+    assert_eq!(
+        first(&mut all, &quorum, &mut rng),
+        Some(1),
+        "no such keyspace"
+    );
+    let mut update = Update::new(Scope::keyspace("ks"));
+    let options = [("class", "SimpleStrategy"), ("replication_factor", "3")];
+    let keyspace = KeyspaceInfo {
+        replication: options.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        has_leaders: true,
+        ..KeyspaceInfo::default()
+    };
+    update.keyspaces.insert("ks".into(), keyspace);
+    assert!(all.apply(&Config::new(Vec::new()), update).0.is_empty());
+    assert_eq!(first(&mut all, &quorum, &mut rng), Some(3));
+    assert_eq!(first(&mut all, &one, &mut rng), Some(1), "any replica's");
+    learn(&mut all, None);
+    assert_eq!(
+        first(&mut all, &quorum, &mut rng),
+        Some(1),
+        "nobody has told who leads"
+    );
+}

@@ -30,6 +30,7 @@ struct Settings {
     durable_writes: Option<bool>,
     /// Outer: was there a `tablets` option; inner: the initial count if enabled.
     tablets: Option<Option<u32>>,
+    consistency: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -88,6 +89,7 @@ impl Schema {
             strategy: settings.strategy,
             durable_writes: settings.durable_writes.unwrap_or(true),
             tablets,
+            consistency: settings.consistency,
             types: BTreeMap::new(),
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
@@ -201,6 +203,7 @@ fn settings(
     let mut replication = None;
     let mut durable_writes = None;
     let mut tablets = None;
+    let mut consistency = None;
     for (option, value) in properties {
         match (option.as_str(), value) {
             ("replication", PropertyValue::Map(entries)) => replication = Some(entries),
@@ -209,6 +212,7 @@ fn settings(
             }
             ("tablets", PropertyValue::Map(entries)) => tablets = Some(tablet_option(entries)?),
             ("storage", PropertyValue::Map(_)) => {}
+            ("consistency", PropertyValue::Scalar(text)) => consistency = Some(mode(text)?),
             _ => return Err(CqlError::syntax(format!("Unknown property '{option}'"))),
         }
     }
@@ -270,8 +274,19 @@ fn settings(
         strategy,
         durable_writes,
         tablets,
+        consistency,
         warnings,
     })
+}
+
+/// How consistent a keyspace is: `global` has a leader for each tablet.
+fn mode(text: &str) -> Result<String, CqlError> {
+    match text {
+        "eventual" | "global" => Ok(text.to_owned()),
+        other => Err(CqlError::config(format!(
+            "Incorrect value for consistency: '{other}'. Supported values: eventual, global"
+        ))),
+    }
 }
 
 fn tablet_option(entries: &[(String, String)]) -> Result<Option<u32>, CqlError> {

@@ -89,6 +89,8 @@ pub struct Keyspace {
     pub durable_writes: bool,
     /// The initial number of tablets per table, if tables here use tablets (0: the server chooses).
     pub tablets: Option<u32>,
+    /// `consistency`, if it was given: drivers are told, nothing else depends on it here.
+    pub consistency: Option<String>,
     /// User-defined types by name.
     pub types: BTreeMap<Arc<str>, Arc<UserType>>,
     /// Tables by name.

@@ -115,6 +115,7 @@ fn empty(name: &str, class: &str, factor: Option<&str>) -> Keyspace {
         strategy,
         durable_writes: true,
         tablets: None,
+        consistency: None,
         types: BTreeMap::new(),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),

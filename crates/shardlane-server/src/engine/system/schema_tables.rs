@@ -25,6 +25,13 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema) {
                             "initial_tablets",
                             i32::try_from(initial).unwrap_or(i32::MAX).into(),
                         ),
+                        (
+                            "consistency",
+                            keyspace
+                                .consistency
+                                .as_deref()
+                                .map_or(Value::NULL, Into::into),
+                        ),
                     ]);
                 }
             }

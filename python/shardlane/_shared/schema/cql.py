@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .text import body, identifier, literal, qualified, string, without_outer_frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from .model import (
         Aggregate,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 _INDENT = "    "
+_CDC_LOG = "_scylla_cdc_log"
 _TARGET_FUNCTION = re.compile(r"(keys|values|entries|full)\((.*)\)\Z", re.DOTALL)
 _WORD = re.compile(r'"(?:[^"]|"")*"|\w+')
 
@@ -52,12 +54,23 @@ def keyspace_statements(keyspace: Keyspace) -> Iterator[str]:
         return
     yield from (t.as_cql() for t in in_order(keyspace.types))
     for table in keyspace.tables.values():
+        if _is_log_of_cdc(keyspace, table):
+            continue
         yield table.as_cql()
         yield from (index.as_cql() for index in table.indexes.values())
         yield from (trigger.as_cql() for trigger in table.triggers.values())
     yield from (function.as_cql() for function in keyspace.functions.values())
     yield from (aggregate.as_cql() for aggregate in keyspace.aggregates.values())
     yield from (view.as_cql() for view in keyspace.views.values())
+
+
+def _is_log_of_cdc(keyspace: Keyspace, table: Table) -> bool:
+    """Whether ScyllaDB makes the table along with another one, whose changes it holds."""
+    base = keyspace.tables.get(table.name.removesuffix(_CDC_LOG))
+    if base is None or base is table:
+        return False
+    cdc = base.options.get("cdc")
+    return isinstance(cdc, Mapping) and str(cdc.get("enabled")).lower() == "true"
 
 
 def in_order(types: Mapping[str, UserType]) -> Iterator[UserType]:

@@ -486,6 +486,31 @@ fn a_change_of_the_schema_reads_only_what_it_concerns() {
 }
 
 #[test]
+fn who_wants_no_events_of_the_schema_gets_none() {
+    let kinds = |schema_events| {
+        let mut config = Config::new(vec![ContactPoint::Address(address(1))]);
+        config.schema_events = schema_events;
+        let mut bench = Bench::new(Vec::new());
+        bench.control = Control::new(&config);
+        bench.wait(&[]);
+        bench.connect();
+        bench.establish();
+        let Some(ControlRequest::Send { opcode, body, .. }) = bench.control.poll_request() else {
+            panic!("nothing registered")
+        };
+        match Request::decode(Dialect::V4, opcode, &body) {
+            Ok(Request::Register(register)) => register.kinds,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(kinds(true), EventKind::ALL);
+    assert_eq!(
+        kinds(false),
+        [EventKind::TopologyChange, EventKind::StatusChange]
+    );
+}
+
+#[test]
 fn in_v3_the_schema_tells_partition_keys() {
     let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
     bench.wait(&[]);

@@ -50,7 +50,11 @@ pub(crate) struct Player {
 impl Player {
     /// An engine that has connected to the first server of the session.
     pub(crate) fn connected(steps: &[Step]) -> Self {
-        let recording = Recording::of(steps);
+        Self::connected_to(Recording::of(steps), steps)
+    }
+
+    /// The same, to servers that may say something else of themselves than in the capture.
+    pub(crate) fn connected_to(recording: Recording, steps: &[Step]) -> Self {
         let contact = steps.iter().find_map(|step| match step {
             Step::Ask { request, .. } => Some(request.server),
             Step::Event(..) => None,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use shardlane_wire::result::Rows;
-use shardlane_wire::{Request, Response, ResultBody, SupportedOptions, Version};
+use shardlane_wire::{Opcode, Request, Response, ResultBody, SupportedOptions, Version};
 
 use crate::capture::{Frame, Step};
 
@@ -84,6 +84,32 @@ impl Recording {
         known.count() as u16
     }
 
+    /// Has a server say from now on that it is this node.
+    pub(crate) fn rename(&mut self, server: u8, host_id: [u8; 16]) {
+        for (_, body) in self
+            .supported
+            .iter_mut()
+            .filter(|(place, _)| place.0 == server)
+        {
+            let decoded = Response::decode(Version::V4, Opcode::Supported, body);
+            let Ok(Response::Supported(options)) = decoded else {
+                panic!("SUPPORTED was recorded")
+            };
+            let mut options = SupportedOptions::parse(&options).expect("sound options");
+            options.host_id = Some(host_id);
+            let options = options.to_options();
+            let options = options
+                .iter()
+                .map(|(key, values)| (*key, values.iter().map(String::as_str).collect()))
+                .collect();
+            let mut renamed = Vec::new();
+            Response::Supported(options)
+                .encode(Version::V4, &mut renamed)
+                .expect("short");
+            *body = renamed;
+        }
+    }
+
     pub(crate) fn supported(&self, server: u8, shard: u16) -> &[u8] {
         &self.supported[&(server, shard)]
     }
@@ -154,7 +180,7 @@ fn concatenated(bodies: &[&[u8]]) -> Vec<u8> {
     let results: Vec<Rows<'_>> = bodies
         .iter()
         .map(
-            |body| match Response::decode(Version::V4, shardlane_wire::Opcode::Result, body) {
+            |body| match Response::decode(Version::V4, Opcode::Result, body) {
                 Ok(Response::Result(ResultBody::Rows(rows))) => rows,
                 other => panic!("rows were expected, not {other:?}"),
             },

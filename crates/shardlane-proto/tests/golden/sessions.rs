@@ -14,6 +14,7 @@ use shardlane_wire::{
 
 use crate::capture::{Step, load};
 use crate::player::Player;
+use crate::recording::Recording;
 
 fn routing() -> Json {
     let path = [
@@ -253,4 +254,39 @@ fn nodes_come_and_go_and_tablets_follow_them() {
         compared += 1;
     }
     assert!(compared > 10, "{compared} tablets");
+}
+
+#[test]
+fn a_node_that_says_it_is_another_one_gets_no_requests_until_it_is_itself() {
+    let steps = load("routing");
+    let golden = routing();
+    let (other, own) = ([0xEE; 16], host_id_of(&golden, "127.0.0.23"));
+    let mut recording = Recording::of(&steps);
+    recording.rename(23, other);
+    let mut player = Player::connected_to(recording, &steps);
+    player.advance_to(10.0);
+    expect_covered(&player, &THREE[..2]);
+    let pools = player.engine.pool_views(player.now);
+    let pool = pools
+        .iter()
+        .find(|pool| pool.address.to_string() == THREE[2].0);
+    let pool = pool.expect("it is a member");
+    assert!(pool.connections.is_empty());
+    let why = pool.last_error.as_deref().expect("a reason");
+    assert!(why.contains(&HostId(other).to_string()), "{why}");
+    player.recording.rename(23, own);
+    player.advance_to(player.seconds() + 30.0);
+    expect_covered(&player, &THREE);
+}
+
+fn host_id_of(golden: &Json, address: &str) -> [u8; 16] {
+    let nodes = golden["nodes"].as_array().expect("a list");
+    let node = nodes.iter().find(|node| node["address"] == address);
+    let digits: String = text(&node.expect("a node")["host_id"])
+        .chars()
+        .filter(|c| *c != '-')
+        .collect();
+    u128::from_str_radix(&digits, 16)
+        .expect("a UUID")
+        .to_be_bytes()
 }

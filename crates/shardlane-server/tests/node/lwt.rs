@@ -8,6 +8,7 @@ use shardlane_server::{Cluster, ClusterConfig};
 use shardlane_wire::{Consistency, ErrorDetail, WriteType};
 
 use crate::support::{Answer, Client, config, int, make_table, start};
+use crate::tablets::{make_tablets, places};
 
 fn applied(answer: Answer) -> bool {
     answer.rows()[0][0] == Some(vec![1])
@@ -91,30 +92,18 @@ fn count_up(cluster: &Cluster, stop: &AtomicBool) -> (i32, i32) {
     (sure, perhaps)
 }
 
-#[test]
-fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
-    let cluster = start(ClusterConfig {
-        seed: 5,
-        ..config(3, 2)
-    });
-    let mut client = Client::connect(&cluster, 0);
-    make_table(&mut client, 3);
+/// Counts up from three threads while `change` runs: no step may be lost, and none be taken twice.
+fn check_counting(cluster: &Cluster, change: impl FnOnce()) {
+    let mut client = Client::connect(cluster, 0);
     client
         .query_at("INSERT INTO ks.kv (k, v) VALUES (1, 0)", Consistency::All)
         .ok();
     let stop = AtomicBool::new(false);
     let counts: Vec<(i32, i32)> = thread::scope(|scope| {
         let counters: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| count_up(&cluster, &stop)))
+            .map(|_| scope.spawn(|| count_up(cluster, &stop)))
             .collect();
-        for node in [0, 1, 2, 0] {
-            let until = cluster.stats().total().operations + 300;
-            while cluster.stats().total().operations < until {
-                thread::yield_now();
-            }
-            cluster.kill_node(node).expect("it is up");
-            cluster.start_node(node).expect("it is down");
-        }
+        change();
         stop.store(true, Ordering::Relaxed);
         counters
             .into_iter()
@@ -124,7 +113,7 @@ fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
     let sure: i32 = counts.iter().map(|(sure, _)| sure).sum();
     let perhaps: i32 = counts.iter().map(|(_, perhaps)| perhaps).sum();
     let select = "SELECT v FROM ks.kv WHERE k = 1";
-    let rows = Client::connect(&cluster, 1)
+    let rows = Client::connect(cluster, 1)
         .query_at(select, Consistency::Serial)
         .rows();
     let cell = rows[0][0].clone().expect("a value");
@@ -134,6 +123,54 @@ fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
         (sure..=sure + perhaps).contains(&value),
         "{value} after {sure} to {perhaps} more"
     );
+}
+
+/// Waits until replicas have done so much more.
+fn let_them_count(cluster: &Cluster, operations: u64) {
+    let until = cluster.stats().total().operations + operations;
+    while cluster.stats().total().operations < until {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn compare_and_set_loses_no_step_and_takes_none_twice_while_nodes_are_killed() {
+    let cluster = start(ClusterConfig {
+        seed: 5,
+        ..config(3, 2)
+    });
+    make_table(&mut Client::connect(&cluster, 0), 3);
+    check_counting(&cluster, || {
+        for node in [0, 1, 2, 0] {
+            let_them_count(&cluster, 300);
+            cluster.kill_node(node).expect("it is up");
+            cluster.start_node(node).expect("it is down");
+        }
+    });
+}
+
+#[test]
+fn compare_and_set_loses_no_step_and_takes_none_twice_while_the_tablet_moves() {
+    let cluster = start(config(4, 3));
+    make_tablets(&cluster, 3, 1);
+    check_counting(&cluster, || {
+        for round in 0..12 {
+            let_them_count(&cluster, 100);
+            let tablets = cluster.tablets("ks", "kv").expect("tablets");
+            let places = places(&cluster, &tablets[0]);
+            // The leader too: in turn each replica, within its node and to the one that has none.
+            let (from, shard) = places[round % 3];
+            let free = (0..4).find(|node| places.iter().all(|place| place.0 != *node));
+            let to = if round % 2 == 0 {
+                (free.expect("a fourth node"), shard)
+            } else {
+                (from, (shard + 1) % 3)
+            };
+            cluster
+                .migrate_tablet("ks", "kv", tablets[0].last(), from, to)
+                .expect("it moves");
+        }
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use shardlane_wire::{Consistency, Opcode};
 
 use crate::support::{Client, config, int, start, token};
 
-fn make_tablets(cluster: &Cluster, factor: usize, initial: usize) {
+pub(crate) fn make_tablets(cluster: &Cluster, factor: usize, initial: usize) {
     let mut client = Client::connect(cluster, 0);
     client
         .query(&format!(
@@ -39,7 +39,7 @@ fn tablet_of(cluster: &Cluster, key: &[u8]) -> Tablet {
 }
 
 /// Node and shard of each replica.
-fn places(cluster: &Cluster, tablet: &Tablet) -> Vec<(usize, u16)> {
+pub(crate) fn places(cluster: &Cluster, tablet: &Tablet) -> Vec<(usize, u16)> {
     let nodes = cluster.nodes();
     let index = |host_id| {
         let node = nodes.iter().find(|node| node.host_id == host_id);

@@ -490,8 +490,7 @@ fn who_wants_no_events_of_the_schema_gets_none() {
     let kinds = |schema_events| {
         let mut config = Config::new(vec![ContactPoint::Address(address(1))]);
         config.schema_events = schema_events;
-        let mut bench = Bench::new(Vec::new());
-        bench.control = Control::new(&config);
+        let mut bench = Bench::with(&config);
         bench.wait(&[]);
         bench.connect();
         bench.establish();

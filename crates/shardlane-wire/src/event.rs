@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::dialect::Dialect;
+use crate::frame::Version;
 use crate::primitive::{Reader, write_inet, write_string, write_string_list};
 use crate::wire_error::{EncodeError, WireError, WireErrorKind};
 
@@ -207,7 +208,7 @@ impl Event {
     }
 
     /// Reads a body.
-    pub fn decode(_: impl Into<Dialect>, body: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(dialect: impl Into<Dialect>, body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(body);
         let at = reader.clone();
         let name = reader.string("event type")?;
@@ -222,7 +223,9 @@ impl Event {
                 change: StatusChangeKind::read(&mut reader)?,
                 address: reader.inet("address of a node")?,
             },
-            EventKind::SchemaChange => Self::SchemaChange(SchemaChange::read(&mut reader)?),
+            EventKind::SchemaChange => {
+                Self::SchemaChange(SchemaChange::read(dialect.into(), &mut reader)?)
+            }
         };
         reader.finish("EVENT")?;
         Ok(event)
@@ -253,7 +256,7 @@ impl SchemaChange {
         }
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    pub(crate) fn read(dialect: Dialect, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let kind = SchemaChangeKind::read(reader)?;
         let at = reader.clone();
         let target = reader.string("target of a schema change")?;
@@ -276,6 +279,14 @@ impl SchemaChange {
                 return Err(at.error("target of a schema change", kind));
             }
         };
+        // Of functions and aggregates Cassandra tells a v3 client only that their keyspace has changed, and
+        // adds an empty name.
+        if target == SchemaTarget::Keyspace
+            && dialect.version == Version::V3
+            && !reader.rest().is_empty()
+        {
+            reader.string("empty name after a keyspace")?;
+        }
         Ok(Self {
             kind,
             keyspace,
@@ -290,4 +301,28 @@ fn read_argument_types(reader: &mut Reader<'_>) -> Result<Vec<Box<str>>, WireErr
         .into_iter()
         .map(Box::from)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_s_change_in_v3_as_cassandra_tells_it() {
+        let mut body = Vec::new();
+        for text in ["SCHEMA_CHANGE", "UPDATED", "KEYSPACE", "ks", ""] {
+            write_string(&mut body, text, "text").expect("short");
+        }
+        let event = Event::SchemaChange(SchemaChange {
+            kind: SchemaChangeKind::Updated,
+            keyspace: "ks".into(),
+            target: SchemaTarget::Keyspace,
+        });
+        assert_eq!(Event::decode(Version::V3, &body), Ok(event.clone()));
+        assert!(Event::decode(Version::V4, &body).is_err());
+        let without = &body[..body.len() - 2];
+        assert_eq!(Event::decode(Version::V3, without), Ok(event));
+        body.push(0);
+        assert!(Event::decode(Version::V3, &body).is_err());
+    }
 }

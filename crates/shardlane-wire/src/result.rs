@@ -81,7 +81,7 @@ impl<'a> ResultBody<'a> {
             kind::ROWS => return Rows::read(dialect, reader).map(Self::Rows),
             kind::SET_KEYSPACE => Self::SetKeyspace(reader.string("keyspace in use")?),
             kind::PREPARED => Self::Prepared(Prepared::read(dialect, &mut reader)?),
-            kind::SCHEMA_CHANGE => Self::SchemaChange(SchemaChange::read(&mut reader)?),
+            kind::SCHEMA_CHANGE => Self::SchemaChange(SchemaChange::read(dialect, &mut reader)?),
             code => return Err(at.error("RESULT kind", WireErrorKind::UnknownCode(code.into()))),
         };
         reader.finish("RESULT")?;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardlane._shared.options import seconds
+from shardlane._shared.checks import seconds
 from shardlane._shared.paging import Paging
 from shardlane._shared.results import BaseResult, RowT
 from shardlane._shared.traces import TRACE_WAIT, Trace, fetch

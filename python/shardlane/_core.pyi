@@ -348,6 +348,11 @@ class Cluster:
         sharded), connections, algorithms (list of 'first', 'shard-aware port',
         'legacy'), in_flight, requests, errors.
         """
+    @property
+    def version(self) -> int:
+        """Grows whenever topology, schema or pools have changed."""
+    def connected(self) -> list[str]:
+        """Host ids of the nodes that take requests."""
     def replicas(self, keyspace: str, token: int) -> list[str]:
         """Host ids of the replicas of a token, by the ring; empty if they are not known."""
     def latency(self, percent: float) -> float | None:

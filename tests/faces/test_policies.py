@@ -330,10 +330,11 @@ async def test_a_slow_answer_is_not_waited_for(face):
 
 async def test_further_executions_go_to_different_nodes_and_all_are_told(face):
     speculative = ConstantSpeculation(0.01, executions=2)
+    executing = faults.opcode("EXECUTE") & faults.text("FROM t")
     async with face.connect(speculative=speculative, idempotent=True, timeout=0.5) as session:
         await table(session)
         with (
-            face.server.fault(faults.text("FROM t"), faults.silence()) as fault,
+            face.server.fault(executing, faults.silence()) as fault,
             pytest.raises(exceptions.RequestTimeout) as caught,
         ):
             await session.execute(SELECT, [1])

@@ -166,6 +166,12 @@ impl Client {
         self.shared.cluster()
     }
 
+    /// Grows whenever topology, schema or pools have changed: what was made of them before is out of date.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.shared.version()
+    }
+
     /// How long answers take; live.
     #[must_use]
     pub fn latencies(&self) -> Arc<Latencies> {

@@ -1,7 +1,7 @@
 //! The I/O thread: one turn after another of "read all, submit all, write all, deliver all, sleep".
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     cluster: Mutex<Arc<ClusterView>>,
     pools: Mutex<Arc<Vec<PoolView>>>,
     dialect: SharedDialect,
+    /// Grows whenever something else is shown.
+    version: AtomicU64,
     finished: AtomicBool,
 }
 
@@ -49,6 +51,10 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -372,5 +378,6 @@ impl Shell {
             .pools
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(self.engine.pool_views(now));
+        self.shared.version.fetch_add(1, Ordering::Release);
     }
 }

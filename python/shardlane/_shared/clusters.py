@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import uuid
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +13,6 @@ from shardlane.exceptions import ConfigurationError, RequestTimeout, ShardlaneEr
 from . import topology, user_types
 from .checks import seconds
 from .errors import address, closed
-from .load_balancing import ClusterView
 from .nodes import Listeners
 from .options import ClusterOptions, SessionOptions
 from .profiles import open_session
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from shardlane import _core
 
     from .contact_points import ContactPoints
-    from .load_balancing import RequestInfo
     from .options import ClusterKeywords
     from .schema.model import Schema
     from .steps import Steps
@@ -182,15 +179,6 @@ class BaseCluster:
                 hint="give a number above 0 and up to 100",
             )
         return None if self._client is None else self._client.latency(percentile)
-
-    def _view(self, request: RequestInfo) -> ClusterView:
-        """What a load balancing of the application is told."""
-        nodes, pools = self.nodes(), self.shards()
-        connected = frozenset(pool.host_id for pool in pools if pool.connections)
-        replicas: list[str] = []
-        if self._client is not None and request.keyspace and request.token is not None:
-            replicas = self._client.replicas(request.keyspace, request.token)
-        return ClusterView(nodes, connected, tuple(map(uuid.UUID, replicas)))
 
     def _start(self) -> _core.Cluster:
         """Begin to connect, unless it was done before.

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shardlane.exceptions import ConfigurationError
 
+from . import topology
 from .checks import one_of
 from .topology import Node, NodeConnections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from shardlane import _core
 
     from .clusters import BaseCluster
 
@@ -129,6 +132,8 @@ class Planner:
         self._policy = policy
         # The cluster object owns the core, which holds this.
         self._cluster = weakref.ref(cluster)
+        # What the cluster looked like last, and when that was.
+        self._known: tuple[int, tuple[Node, ...], frozenset[uuid.UUID]] | None = None
 
     def __call__(
         self,
@@ -142,6 +147,18 @@ class Planner:
         """Return the targets; the core checks them."""
         request = RequestInfo(keyspace, table, token, consistency, idempotent, is_lwt)
         cluster = self._cluster()
-        if cluster is None:
+        core = None if cluster is None else cluster._client
+        if core is None:
             return ()
-        return self._policy.plan(request, cluster._view(request))
+        return self._policy.plan(request, self._view(core, request))
+
+    def _view(self, core: _core.Cluster, request: RequestInfo) -> ClusterView:
+        version, known = core.version, self._known
+        if known is None or known[0] != version:
+            connected = frozenset(map(uuid.UUID, core.connected()))
+            self._known = known = (version, topology.nodes(core.nodes()), connected)
+        _, nodes, connected = known
+        replicas: list[str] = []
+        if request.keyspace is not None and request.token is not None:
+            replicas = core.replicas(request.keyspace, request.token)
+        return ClusterView(nodes, connected, tuple(map(uuid.UUID, replicas)))

@@ -9,6 +9,7 @@ use super::{ConnId, Effect, Engine, Life, RequestKey};
 use crate::advice::ClusterEventKind;
 use crate::advice::QuestionId;
 use crate::cluster::{ControlRequest, NodeKey, Scope};
+use crate::config::Config;
 use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
 use crate::metrics::{ConnectionView, Opened, ShardCounters};
@@ -23,6 +24,9 @@ const BUDGET_RETRY: Duration = Duration::from_millis(5);
 
 /// Addresses whose names are remembered: far more than contact points resolve to.
 const NAMES_MAX: usize = 4096;
+
+/// Requests in flight on a control connection, which sends some ten at a time.
+const CONTROL_IN_FLIGHT_MAX: usize = 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -115,7 +119,15 @@ impl<C> Engine<C> {
         via: Via,
         address: SocketAddr,
     ) -> ConnId {
-        let machine = Connection::new(self.config.clone(), self.version, now);
+        let config = match role {
+            Role::Pool(_) => self.config.clone(),
+            // The bound is for the application's requests: a refresh asks several things at once.
+            Role::Control => Arc::new(Config {
+                in_flight_per_connection_max: CONTROL_IN_FLIGHT_MAX,
+                ..(*self.config).clone()
+            }),
+        };
+        let machine = Connection::new(config, self.version, now);
         let timer_at = machine.next_timeout();
         let conn = ConnId(self.connections.insert(Entry {
             machine,

@@ -58,4 +58,15 @@ mod tests {
         backoff.succeed();
         assert!(backoff.fail(&mut rng) < Duration::from_millis(60));
     }
+
+    #[test]
+    fn equal_bounds_make_it_constant() {
+        let mut rng = Rng::new(1);
+        let second = Duration::from_secs(1);
+        let mut backoff = Backoff::new(second, second);
+        for _ in 0..50 {
+            let delay = backoff.fail(&mut rng);
+            assert!(delay >= second.mul_f64(0.85) && delay <= second.mul_f64(1.15));
+        }
+    }
 }

@@ -501,3 +501,25 @@ fn a_number_of_remote_nodes_is_connected_to_and_no_more() {
         assert_eq!(connected(&world), before, "{max:?}");
     }
 }
+
+#[test]
+fn a_bound_of_one_request_per_connection_is_no_obstacle_to_connecting() {
+    let mut world = ready(13, 3, |config| config.in_flight_per_connection_max = 1);
+    assert!(world.is_covered(1));
+    // One on each connection; what is more finds room on another replica, or none at all.
+    for node in &mut world.nodes {
+        node.silent_until = world.now + SECOND;
+    }
+    for _ in 0..40 {
+        world.submit_for(Kind::Execute, SECOND * 5);
+    }
+    assert_eq!(in_flight(&world), 6);
+    assert_eq!(world.client.failed.len(), 34);
+    for (id, kind) in &world.client.failed {
+        assert_eq!(*kind, RequestErrorKind::NoNodeAvailable);
+        let history = &world.client.histories[id];
+        assert!(history.iter().all(|a| a.failure == AttemptFailure::Busy));
+    }
+    world.run_for(SECOND * 5);
+    assert_eq!(world.client.succeeded.len(), 6);
+}

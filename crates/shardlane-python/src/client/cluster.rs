@@ -457,6 +457,19 @@ impl Cluster {
         Ok(pools)
     }
 
+    /// Grows whenever topology, schema or pools have changed.
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.core.client(py)?.version())
+    }
+
+    /// Host ids of the nodes that take requests.
+    fn connected(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let pools = self.core.client(py)?.pool_views();
+        let connected = pools.iter().filter(|pool| !pool.connections.is_empty());
+        Ok(connected.map(|pool| pool.host_id.to_string()).collect())
+    }
+
     /// Host ids of the replicas of a token, by the ring.
     fn replicas(&self, py: Python<'_>, keyspace: &str, token: i64) -> PyResult<Vec<String>> {
         let view = self.core.client(py)?.cluster_view();

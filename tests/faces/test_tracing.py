@@ -43,7 +43,7 @@ def check(trace: shardlane.Trace, kind: str) -> None:
     assert trace.command == "QUERY"
     assert trace.request
     assert trace.parameters["consistency_level"] == "LOCAL_QUORUM"
-    assert "INSERT INTO t" in trace.parameters["query"]
+    assert "INSERT INTO t" in trace.parameters.get("query", ""), f"{trace!r}"
     assert str(trace.client).startswith("127.")
     assert trace.duration is not None
     assert datetime.timedelta(0) <= trace.duration < datetime.timedelta(seconds=10)

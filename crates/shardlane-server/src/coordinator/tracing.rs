@@ -122,6 +122,13 @@ impl Shard {
     /// The answer has been sent: writes the trace down, if there is one.
     pub(crate) fn end_trace_of(&mut self, client: &Client) {
         if let Some(id) = client.tracing_id {
+            // Another shard may have prepared the statement just after the request had arrived.
+            if let (Some(trace), Some(statement)) =
+                (self.traces.open.get_mut(&id), &client.statement)
+            {
+                let text = || statement.prepared.cql.to_string();
+                trace.query.get_or_insert_with(text);
+            }
             self.end_trace(id);
         }
     }

@@ -11,7 +11,8 @@ pub use rng::Rng;
 use shardlane_wire::Direction;
 
 use crate::checks::{
-    Depth, check_compression, check_engine, check_parser_sequence, check_stream, check_type_class,
+    Depth, check_compression, check_engine, check_parser_sequence, check_segments, check_stream,
+    check_type_class,
 };
 
 /// Runs one iteration. Seed, number and corpus are all that it depends on.
@@ -23,7 +24,11 @@ pub fn run_one(corpus: &Corpus, seed: u64, iteration: u64) -> Depth {
         Direction::Response
     };
     match rng.below(100) {
-        0..58 => check_stream(direction, &mutate::stream(corpus, direction, &mut rng)),
+        0..50 => check_stream(direction, &mutate::stream(corpus, direction, &mut rng)),
+        50..58 => {
+            let data = mutate::stream(corpus, direction, &mut rng);
+            check_segments(direction, rng.one_in(2), &data)
+        }
         58..60 => check_engine(&rng.bytes(3000)),
         60..82 => check_stream(direction, &grammar::stream(direction, &mut rng)),
         82..90 => {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shardlane.exceptions import ConfigurationError
 
-from .callouts import resolved
 from .errors import address
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ class Authenticator(Protocol):
     """One login, step by step (SASL).
 
     The methods are called on a thread of the driver, never on an event loop and never two at a
-    time for one cluster object. They may block, or be coroutine functions: those are run on a loop
-    of their own. ``connect_timeout`` counts all of it. Whatever they raise ends the login, and is
-    the cause of the `AuthenticationError` that follows.
+    time for one cluster object. They may block, or, with ``shardlane.aio``, be coroutine functions:
+    those are run on a loop of their own. ``connect_timeout`` counts all of it. Whatever they raise
+    ends the login, and is the cause of the `AuthenticationError` that follows.
     """
 
     def initial_response(self, class_name: str) -> bytes | Awaitable[bytes]:
@@ -51,12 +51,16 @@ if TYPE_CHECKING:
     """An authenticator for all connections (one that remembers nothing from step to step), or a
     callable that is given the node's address and port and returns one for each connection."""
 
+    RunAwaitable = Callable[[Awaitable[Any]], Any]
+    """Runs an awaitable to its end, on a thread without an event loop."""
+
 
 class LoginHandler:
     """Answers the core's questions with the application's authenticators."""
 
-    def __init__(self, auth: AuthProvider) -> None:
+    def __init__(self, auth: AuthProvider, run: RunAwaitable | None) -> None:
         self._auth = auth
+        self._run = run
         self._logins: collections.OrderedDict[int, Any] = collections.OrderedDict()
 
     def __call__(self, info: dict[str, Any]) -> bytes | None:
@@ -65,12 +69,12 @@ class LoginHandler:
         if step == "start":
             authenticator = self._begin(info)
             token = authenticator.initial_response(info["class_name"])
-            return _bytes(token, "initial_response")
+            return self._bytes(token, "initial_response")
         authenticator = self._logins[info["login"]]
         if step == "challenge":
-            return _bytes(authenticator.challenge(info["token"]), "challenge")
+            return self._bytes(authenticator.challenge(info["token"]), "challenge")
         del self._logins[info["login"]]
-        resolved(authenticator.success(info["token"]))
+        self._result(authenticator.success(info["token"]), "success")
         return None
 
     def _begin(self, info: dict[str, Any]) -> Any:
@@ -87,13 +91,24 @@ class LoginHandler:
             self._logins.popitem(last=False)
         return auth
 
+    def _bytes(self, returned: Any, method: str) -> bytes:
+        token = self._result(returned, method)
+        if not isinstance(token, (bytes, bytearray, memoryview)):
+            # Never the value itself: it may be a secret.
+            raise TypeError(f"{method}() returned a {type(token).__name__}: it has to return bytes")
+        return bytes(token)
 
-def _bytes(token: Any, method: str) -> bytes:
-    token = resolved(token)
-    if not isinstance(token, (bytes, bytearray, memoryview)):
-        # Never the value itself: it may be a secret.
-        raise TypeError(f"{method}() returned a {type(token).__name__}: it has to return bytes")
-    return bytes(token)
+    def _result(self, returned: Any, method: str) -> Any:
+        if not inspect.isawaitable(returned):
+            return returned
+        if self._run is None:
+            if inspect.iscoroutine(returned):
+                returned.close()
+            raise TypeError(
+                f"{method}() is a coroutine function: shardlane.aio takes those, this is the"
+                " blocking face"
+            )
+        return self._run(returned)
 
 
 def checked_auth(auth: Any) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import collections
-import inspect
 import itertools
 import threading
 import weakref
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from shardlane import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     Handler = Callable[[dict[str, Any]], Any]
     """Takes what is asked, returns the answer, or raises."""
@@ -84,20 +83,6 @@ def _serve(core: _core.Callouts, lane: str, handler: Handler) -> None:
             del error
         # Not while waiting for the next one: it may hold a secret.
         del callout
-
-
-def resolved(value: Any) -> Any:
-    """Return what the application's code has returned; a coroutine is run on a loop of its own."""
-    if not inspect.isawaitable(value):
-        return value
-    # Blocking programs need no asyncio, which takes a while to import.
-    import asyncio
-
-    return asyncio.run(_wait_for(value))
-
-
-async def _wait_for(value: Awaitable[Any]) -> Any:
-    return await value
 
 
 def _described(error: BaseException) -> str:

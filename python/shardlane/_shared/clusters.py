@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from shardlane import _core
 
+    from .auth import RunAwaitable
     from .contact_points import ContactPoints
     from .options import ClusterKeywords
     from .schema.model import Schema
@@ -180,6 +181,10 @@ class BaseCluster:
             )
         return None if self._client is None else self._client.latency(percentile)
 
+    def _runner(self) -> RunAwaitable | None:
+        """Return what runs coroutines of the application; only the face with an event loop does."""
+        return None
+
     def _start(self) -> _core.Cluster:
         """Begin to connect, unless it was done before.
 
@@ -190,7 +195,9 @@ class BaseCluster:
             if self._closed:
                 raise closed()
             if self._client is None:
-                self._client, helpers = self._options.start(self._types, self._listeners)
+                self._client, helpers = self._options.start(
+                    self._types, self._listeners, self._runner()
+                )
                 self._advisors = Advisors(helpers)
                 self._listeners.attach(self._client, helpers)
                 _open.add(self)

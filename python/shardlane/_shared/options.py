@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-    from .auth import AuthProvider
+    from .auth import AuthProvider, RunAwaitable
     from .callouts import Handler
     from .load_balancing import AnyLoadBalancing, Target
     from .nodes import AddressTranslation, Listeners, NodeChoice
@@ -264,19 +264,22 @@ class ClusterOptions:
                 f"source_ports={ports!r} is empty", hint="give the lowest port first"
             )
 
-    def start(self, types: _core.UserTypes, listeners: Listeners) -> tuple[_core.Cluster, Helpers]:
+    def start(
+        self, types: _core.UserTypes, listeners: Listeners, run: RunAwaitable | None
+    ) -> tuple[_core.Cluster, Helpers]:
         """Begin to connect.
 
         Args:
             types: what is registered for values.
             listeners: who wants to hear of nodes.
+            run: what runs the coroutines of an authenticator; None where there are none.
         """
         options = {option.name: getattr(self, option.name) for option in fields(self)}
         # These two are in `types`.
         del options["udt_factory"], options["empty_values"]
         handlers: dict[str, Handler] = {}
         if (auth := options.pop("auth")) is not None:
-            handlers["login"] = LoginHandler(auth)
+            handlers["login"] = LoginHandler(auth, run)
         choice, translation = options.pop("node_filter"), options.pop("address_translation")
         if choice is not None or translation is not None:
             handlers["nodes"] = NodeHandler(choice, translation)

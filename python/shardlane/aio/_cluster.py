@@ -12,7 +12,7 @@ from shardlane._shared.nodes import checked_callback
 from shardlane._shared.options import CLOSE_TIMEOUT, SessionOptions, checked_keyspace
 from shardlane._shared.sessions import RowT
 
-from ._drive import drive
+from ._drive import drive, run
 from ._session import Session
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from shardlane._shared.auth import RunAwaitable
     from shardlane._shared.nodes import NodeEvent
     from shardlane._shared.options import SessionKeywords
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
@@ -86,6 +87,9 @@ class Cluster(BaseCluster):
     Raises:
         ConfigurationError: an option makes no sense.
     """
+
+    def _runner(self) -> RunAwaitable:
+        return run
 
     @overload
     def connect(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shardlane._shared.steps import Pause
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from shardlane._shared.steps import Steps
 
 T = TypeVar("T")
@@ -32,3 +34,12 @@ async def drive(steps: Steps[T]) -> T:
     except StopIteration as end:
         outcome: T = end.value
         return outcome
+
+
+def run(awaitable: Awaitable[T]) -> T:
+    """Run what the application's code has returned on a loop of its own, in a helper thread."""
+
+    async def wait() -> T:
+        return await awaitable
+
+    return asyncio.run(wait())

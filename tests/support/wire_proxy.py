@@ -77,9 +77,18 @@ class WireProxy:
         server: the cluster.
         edit: changes what the nodes say, frame by frame.
         seed: of what is left to chance.
+        encrypted: stand before the ports with TLS. Nothing can be rewritten there, so clients have
+            to be given `translation` as their ``address_translation=``.
     """
 
-    def __init__(self, server: Cluster, edit: Edit | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        server: Cluster,
+        edit: Edit | None = None,
+        seed: int = 1,
+        *,
+        encrypted: bool = False,
+    ) -> None:
         self.weather = Weather()
         self.links: set[Link] = set()
         self.accepted = 0
@@ -89,6 +98,11 @@ class WireProxy:
         self.frame_length: Callable[[int, bytes], int] = lambda _, body: len(body)
         """What the header of a frame from the server says: (opcode, body) -> length."""
         self._server = server
+        self.port = server.tls_port if encrypted else server.port
+        self._shard_aware_port = (
+            server.tls_shard_aware_port if encrypted else server.shard_aware_port
+        )
+        self.is_encrypted = encrypted
         self._edit = edit
         self._chance = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -109,7 +123,12 @@ class WireProxy:
     @property
     def contact_points(self) -> list[str]:
         """Address and port of each node, through the proxy."""
-        return [f"{address}:{self._server.port}" for address in self._ours]
+        return [f"{address}:{self.port}" for address in self._ours]
+
+    @property
+    def translation(self) -> dict[str, str]:
+        """The proxy's address for each of the nodes'."""
+        return dict(zip(self._real, self._ours, strict=True))
 
     def cut_all(self, node: int | None = None) -> int:
         """End all connections (of a node), and say how many there were."""
@@ -146,9 +165,9 @@ class WireProxy:
         self._loop.close()
 
     async def _listen(self) -> None:
-        ports = [self._server.port]
-        if self._server.shard_aware_port is not None:
-            ports.append(self._server.shard_aware_port)
+        ports = [self.port]
+        if self._shard_aware_port is not None:
+            ports.append(self._shard_aware_port)
         for index, address in enumerate(self._ours):
             for port in ports:
 
@@ -187,7 +206,7 @@ class WireProxy:
         self.attempts_max[node] = max(self.attempts_max.get(node, 0), under_way)
         try:
             source = (shifted(self._real[node], CONNECTS), 0)
-            if port == self._server.shard_aware_port:
+            if port == self._shard_aware_port:
                 source = (source[0], writer.get_extra_info("peername")[1])
             # The same local port may have been in use a moment ago.
             link.onward = onward = socket.socket()
@@ -254,7 +273,8 @@ class FrameEditor:
         self._proxy = proxy
         self._link = link
         self._pending = b""
-        self._is_lost = False
+        # What is encrypted is passed on as it is.
+        self._is_lost = proxy.is_encrypted
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the server; return those that may go on."""

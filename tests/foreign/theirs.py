@@ -71,6 +71,10 @@ class Theirs:
         routes: list[Any] = self._ask("routes", keyspace, cql, keys)
         return routes
 
+    def schema(self, keyspace: str) -> dict[str, Any]:
+        schema: dict[str, Any] = self._ask("schema", keyspace)
+        return schema
+
     def _ask(self, method: str, *arguments: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -35,14 +35,19 @@ def test_every_kind_of_change(client: Client, session: Any) -> None:
         f"CREATE FUNCTION {ks}.plus (a int, b int) RETURNS NULL ON NULL INPUT RETURNS int"
         " LANGUAGE java AS 'return a + b;'"
     )
-    assert did(function) == ("CREATED", "FUNCTION", ks, "plus")
+    # To a v3 client Cassandra says of these only that the keyspace has changed.
+    in_v3 = (
+        ("UPDATED", "KEYSPACE", ks, None) if client.options.get("protocol_version") == 3 else None
+    )
+    assert did(function) == (in_v3 or ("CREATED", "FUNCTION", ks, "plus"))
     aggregate = f"CREATE AGGREGATE {ks}.total (int) SFUNC plus STYPE int INITCOND 0"
-    assert did(aggregate) == ("CREATED", "AGGREGATE", ks, "total")
+    assert did(aggregate) == (in_v3 or ("CREATED", "AGGREGATE", ks, "total"))
     client.run(session.execute(f"INSERT INTO {ks}.{name} (id, w) VALUES (1, 40)"))
     client.run(session.execute(f"INSERT INTO {ks}.{name} (id, w) VALUES (2, 2)"))
     assert client.rows(session, f"SELECT {ks}.total(w) FROM {ks}.{name}") == [(42,)]
-    assert did(f"DROP AGGREGATE {ks}.total") == ("DROPPED", "AGGREGATE", ks, "total")
-    assert did(f"DROP FUNCTION {ks}.plus") == ("DROPPED", "FUNCTION", ks, "plus")
+    dropped = did(f"DROP AGGREGATE {ks}.total")
+    assert dropped == (in_v3 or ("DROPPED", "AGGREGATE", ks, "total"))
+    assert did(f"DROP FUNCTION {ks}.plus") == (in_v3 or ("DROPPED", "FUNCTION", ks, "plus"))
     assert did(f"DROP TABLE {ks}.{name}") == ("DROPPED", "TABLE", ks, name)
     assert did(f"DROP TYPE {ks}.{name}_type") == ("DROPPED", "TYPE", ks, f"{name}_type")
     assert did(f"DROP KEYSPACE {ks}") == ("DROPPED", "KEYSPACE", ks, None)

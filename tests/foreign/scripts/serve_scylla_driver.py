@@ -75,6 +75,43 @@ class Service:
             found.append((routing_key, token, replicas))
         return found
 
+    def schema(self, keyspace: str) -> Any:
+        """What it has read of a keyspace, as plain values."""
+        self._cluster.refresh_keyspace_metadata(keyspace)
+        known = self._cluster.metadata.keyspaces[keyspace]
+
+        def table(of: Any) -> Any:
+            return {
+                "partition_key": [column.name for column in of.partition_key],
+                "clustering": [(c.name, c.is_reversed) for c in of.clustering_key],
+                "columns": {c.name: (c.cql_type, c.is_static) for c in of.columns.values()},
+            }
+
+        return {
+            "types": {
+                name: dict(zip(t.field_names, t.field_types, strict=True))
+                for name, t in known.user_types.items()
+            },
+            "tables": {name: table(t) for name, t in known.tables.items()},
+            "indexes": {
+                (t.name, i.name): i.index_options["target"]
+                for t in known.tables.values()
+                for i in t.indexes.values()
+            },
+            "views": {
+                name: (table(v), v.base_table_name, v.include_all_columns, v.where_clause)
+                for name, v in known.views.items()
+            },
+            "functions": {
+                (f.name, tuple(f.argument_types)): (f.argument_names, f.return_type, f.body)
+                for f in known.functions.values()
+            },
+            "aggregates": {
+                (a.name, tuple(a.argument_types)): (a.state_func, a.state_type, a.initial_condition)
+                for a in known.aggregates.values()
+            },
+        }
+
 
 def main() -> None:
     # What anything prints must not come between the answers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from . import cql
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 ColumnKind = Literal["partition_key", "clustering", "static", "regular"]
 
 
-@dataclass(frozen=True)
-class ColumnInfo:
+# There may be many of these: a named tuple is made several times faster than a frozen dataclass.
+class ColumnInfo(NamedTuple):
     """A column of a table or view."""
 
     name: str

@@ -7,6 +7,7 @@ what it raised.
 import os
 import pickle
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -41,7 +42,16 @@ class Service:
         self._cluster = Cluster([host], port=port, connect_timeout=20)
         self._session = self._cluster.connect("app")
         self._session.default_timeout = 20
+        self._await_shards()
         self._prepared: dict[str, Any] = {}
+
+    def _await_shards(self) -> None:
+        """Connecting ends with the first node; what the others say of their shards comes later."""
+        hosts = self._cluster.metadata.all_hosts()
+        ends_at = time.monotonic() + 20
+        while len({host.sharding_info is None for host in hosts}) > 1:
+            assert time.monotonic() < ends_at, "a node has not told of its shards"
+            time.sleep(0.005)
 
     def _prepare(self, cql: str) -> Any:
         if cql not in self._prepared:

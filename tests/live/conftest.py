@@ -1,7 +1,8 @@
 """Real Cassandra nodes for all tests here, which are skipped where Java 17 or Maven is missing.
 
-`SHARDLANE_LIVE=1` makes that a failure, `SHARDLANE_LIVE=0` leaves the tests out. Tests of `client`
-run once for each variant that `SHARDLANE_LIVE_MATRIX` lists (see `support.py`).
+`SHARDLANE_LIVE=1` makes that a failure, `SHARDLANE_LIVE=0` leaves the tests out.
+`SHARDLANE_LIVE_LINE=4.1` takes an older Cassandra. Tests of `client` run once for each variant that
+`SHARDLANE_LIVE_MATRIX` lists (see `support.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import shardlane
 from cluster_help import eventually
 from live_cassandra import DownloadFailed, MissingTool, Node, Ring, find_java, libraries
 
-from .support import KEYSPACE, Client, variant_options, variants
+from .support import KEYSPACE, LINE, Client, is_wanted, variant_options, variants
 
 HERE = Path(__file__).parent
 LAST = HERE / "test_restart.py"
@@ -48,7 +49,7 @@ def installed() -> None:
         pytest.skip("SHARDLANE_LIVE=0")
     try:
         find_java()
-        libraries()
+        libraries(line=LINE)
     except (MissingTool, DownloadFailed) as error:
         if wanted:
             pytest.fail(f"SHARDLANE_LIVE={wanted}, but {error}")
@@ -58,10 +59,10 @@ def installed() -> None:
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     installed()
-    node = Node()
+    node = Node(line=LINE, tls=is_wanted("tls"))
     try:
-        node.start(*FAILURES)
-        with shardlane.connect(node.address, port=node.port) as session:
+        node.start(*FAILURES, passwords=is_wanted("auth"))
+        with shardlane.connect(node.address, port=node.port, **node.login) as session:
             session.execute(
                 f"CREATE KEYSPACE {KEYSPACE} WITH replication ="
                 " {'class': 'SimpleStrategy', 'replication_factor': 1}"
@@ -99,7 +100,7 @@ FACES_AND_VARIANTS = [
 @pytest.fixture(scope="module", params=FACES_AND_VARIANTS)
 def client(node: Node, request: pytest.FixtureRequest) -> Iterator[Client]:
     face, variant = request.param
-    client = Client(face, node, variant_options(variant))
+    client = Client(face, node, variant_options(variant, node))
     yield client
     client.close()
 

@@ -9,10 +9,14 @@ import os
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 import shardlane
 from live_cassandra import Node
 
 KEYSPACE = "live"
+LINE = os.environ.get("SHARDLANE_LIVE_LINE", "5.0")
+needs_5_0 = pytest.mark.skipif(LINE != "5.0", reason="Cassandra 5.0 is the first to have it")
 
 # What a variant of the tests is made of: options of `connect()`, by a word for them.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -22,10 +26,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "v3": {"protocol_version": 3},
     "v4": {"protocol_version": 4},
     "v5": {"protocol_version": 5},
+    # These two need a node that is started accordingly.
+    "tls": {},
+    "auth": {},
 }
 # The whole of them is for `SHARDLANE_LIVE_MATRIX=all`; otherwise it lists some: "plain,v3+snappy".
-MATRIX = ["plain", "v3", "v3+snappy", "v4", "v4+lz4", "v4+snappy", "v5", "v5+lz4"]
-DEFAULT_MATRIX = "plain,lz4"
+MATRIX = ["plain", "v3", "v3+snappy", "v4+lz4", "v4+tls", "v5+lz4+tls+auth"]
+# The best version both times.
+DEFAULT_MATRIX = "plain,lz4+tls"
 
 
 def variants() -> list[str]:
@@ -39,9 +47,18 @@ def variants() -> list[str]:
     return names
 
 
-def variant_options(name: str) -> dict[str, Any]:
+def is_wanted(part: str) -> bool:
+    """Whether a variant has this part."""
+    return any(part in name.split("+") for name in variants())
+
+
+def variant_options(name: str, node: Node) -> dict[str, Any]:
     """Options of `connect()` for a variant."""
-    return {key: value for part in name.split("+") for key, value in OPTIONS[part].items()}
+    parts = name.split("+")
+    options = {key: value for part in parts for key, value in OPTIONS[part].items()}
+    if "tls" in parts:
+        options["tls"] = shardlane.TLS(ca_file=node.certificate)
+    return {**node.login, **options}
 
 
 _numbers = itertools.count()

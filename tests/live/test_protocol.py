@@ -49,7 +49,7 @@ def test_everything_goes_over_every_version(
 
 def test_the_best_version_is_chosen(client: Client) -> None:
     for compression, version in ((None, 5), ("lz4", 5), ("snappy", 4)):
-        session = client.connect(compression=compression)
+        session = client.connect(compression=compression, protocol_version=None)
         assert session.cluster.protocol_version == version
 
 

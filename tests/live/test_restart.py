@@ -112,7 +112,8 @@ def test_sessions_come_back_by_themselves(survivors: Survivors, face: str) -> No
 
 def test_wrong_and_missing_passwords(client: Client, survivors: Survivors) -> None:
     wrong = {"username": CREDENTIALS[0], "password": "wrong"}
-    for options, words in ((wrong, "incorrect"), ({}, "no credentials were given")):
+    missing = {"username": None, "password": None}
+    for options, words in ((wrong, "incorrect"), (missing, "no credentials were given")):
         with pytest.raises(exc.NoHostAvailable) as caught:
             client.connect(**options)
         (reason,) = caught.value.reasons.values()

@@ -15,7 +15,11 @@ POM = HERE / "pom.xml"
 # Below the ignored build directory of the repository, so `make clean` removes it.
 CACHE = HERE.parent.parent / "target" / "live"
 
-# Cassandra 5.0 runs on 11 and 17, on nothing newer: it needs a security manager.
+# By the line of releases that is asked for.
+VERSIONS = {"5.0": "5.0.4", "4.1": "4.1.9"}
+
+# Cassandra 5.0 runs on 11 and 17, on nothing newer: it needs a security manager. 4.1 is meant for 8
+# and 11, and runs on 17 all the same when its memory meter is loaded as an agent.
 JAVA_MAJOR = 17
 # Some 66 MB; on a slow line this takes minutes.
 DOWNLOAD_SECONDS_MAX = 300
@@ -69,14 +73,19 @@ def find_maven() -> str:
     return maven
 
 
-def libraries(cache: Path = CACHE) -> Path:
+def libraries(cache: Path = CACHE, line: str = "5.0") -> Path:
     """Return the directory of Cassandra's jars; fetch them if this ``pom.xml`` has not been yet.
+
+    Args:
+        cache: where they are kept.
+        line: which releases, one of `VERSIONS`.
 
     Raises:
         MissingTool: they have to be fetched, and Maven is not installed.
         DownloadFailed: Maven could not fetch them.
     """
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    version = VERSIONS[line]
+    digest = hashlib.sha256(POM.read_bytes() + version.encode()).hexdigest()[:12]
     ready = cache / f"lib-{digest}"
     if ready.is_dir():
         return ready
@@ -85,7 +94,7 @@ def libraries(cache: Path = CACHE) -> Path:
     # Fetched beside it and renamed when complete: an interrupted download leaves nothing half done.
     with tempfile.TemporaryDirectory(dir=cache, prefix="fetching-") as scratch:
         fetched = Path(scratch, "lib")
-        _run_maven(maven, fetched)
+        _run_maven(maven, fetched, version)
         try:
             fetched.rename(ready)
         except OSError:
@@ -95,10 +104,11 @@ def libraries(cache: Path = CACHE) -> Path:
     return ready
 
 
-def _run_maven(maven: str, into: Path) -> None:
+def _run_maven(maven: str, into: Path, version: str) -> None:
     arguments = [
         *[maven, "--batch-mode", "--quiet", "--file", str(POM)],
         *["dependency:copy-dependencies", f"-DoutputDirectory={into}"],
+        f"-Dcassandra.version={version}",
     ]
     try:
         done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -34,6 +35,17 @@ SUPPORTED_OPCODE = 0x06
 WATCHER = 'cat >/dev/null; kill -9 "$1" 2>/dev/null'
 
 
+STORE_PASSWORD = "not-a-secret"
+TLS_SETTINGS = f"""
+client_encryption_options:
+  enabled: true
+  optional: true
+  keystore: "{{keystore}}"
+  keystore_password: {STORE_PASSWORD}
+  store_type: PKCS12
+"""
+
+
 class StartFailed(LiveError):  # noqa: N818
     """The node did not come up; the message has the end of its log."""
 
@@ -49,6 +61,8 @@ class Node:
         seeds: addresses of nodes whose cluster it joins; None: it is alone.
         tokens: what it owns of the ring; None for 16 that are drawn.
         heap_megabytes_max: what its heap may grow to.
+        line: of releases: ``"5.0"`` or ``"4.1"``.
+        tls: whether clients may come encrypted, on the same port.
         settings: lines of ``cassandra.yaml``, in addition to the template's.
     """
 
@@ -59,6 +73,8 @@ class Node:
         seeds: Sequence[str] | None = None,
         tokens: Sequence[int] | None = None,
         heap_megabytes_max: int = 1024,
+        line: str = "5.0",
+        tls: bool = False,
         settings: str = "",
     ) -> None:
         self.place = place or free_place()
@@ -74,6 +90,19 @@ class Node:
         self._home = Path(tempfile.mkdtemp(prefix="shardlane-live-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
+        self.login: dict[str, str] = {}
+        """User name and password, by the names of `connect()`'s options, while it asks for them."""
+        self.line = line
+        if line == "5.0":
+            self._settings += "\ndynamic_data_masking_enabled: true\n"
+        self._tls = tls
+        if tls:
+            self._settings += TLS_SETTINGS.format(keystore=self._home / "keystore.p12")
+
+    @property
+    def certificate(self) -> Path:
+        """The node's own certificate, signed by itself, in PEM; it is made by the first start."""
+        return self._home / "certificate.pem"
 
     @property
     def log(self) -> str:
@@ -100,10 +129,13 @@ class Node:
         """
         if self.is_running:
             raise StartFailed("the node is running already")
-        java, jars = find_java(), libraries()
+        java, jars = find_java(), libraries(line=self.line)
         self._configure(passwords)
+        if self._tls and not self.certificate.exists():
+            self._make_certificate(java)
         arguments = [
             *[java, f"@{HERE / 'jvm.options'}", f"-Xmx{self._heap_megabytes_max}m"],
+            *[f"-javaagent:{meter}" for meter in jars.glob("jamm-0.3.*.jar")],
             f"-Dcassandra.config={(self._home / 'cassandra.yaml').as_uri()}",
             f"-Dlogback.configurationFile={HERE / 'logback.xml'}",
             *[f"-Dcassandra.storagedir={self._home}", f"-Dcassandra.logdir={self._home}"],
@@ -186,6 +218,25 @@ class Node:
             authorizer="CassandraAuthorizer" if passwords else "AllowAllAuthorizer",
         )
         (self._home / "cassandra.yaml").write_text(configuration + self._settings)
+        username, password = CREDENTIALS
+        self.login = {"username": username, "password": password} if passwords else {}
+
+    def _make_certificate(self, java: str) -> None:
+        keytool = [os.path.join(os.path.dirname(os.path.realpath(java)), "keytool")]
+        common = ["-alias", "node", "-keystore", str(self._home / "keystore.p12")]
+        common += ["-storetype", "PKCS12", "-storepass", STORE_PASSWORD]
+        for arguments in (
+            [
+                *["-genkeypair", *common, "-keyalg", "EC", "-groupname", "secp256r1"],
+                *["-dname", "CN=live", "-validity", "30", "-ext", f"SAN=ip:{self.address}"],
+            ],
+            ["-exportcert", *common, "-rfc", "-file", str(self.certificate)],
+        ):
+            done = subprocess.run(
+                keytool + arguments, capture_output=True, text=True, timeout=60, check=False
+            )
+            if done.returncode != 0:
+                raise StartFailed(f"keytool could not make a certificate:\n{done.stdout[-1000:]}")
 
     def _wait_until_it_talks(self) -> None:
         assert self._process is not None

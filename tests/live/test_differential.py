@@ -15,12 +15,13 @@ import pytest
 from live_cassandra import Node
 from shardlane.types import Date, Duration, Time, Timestamp
 
-from .support import KEYSPACE, Client, unique
+from .support import KEYSPACE, LINE, Client, unique
 
 with warnings.catch_warnings():
     # What that driver warns about on import is not ours to mend.
     warnings.simplefilter("ignore")
     from cassandra import ProtocolVersion, util
+    from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile
     from cassandra.cluster import Cluster as TheirCluster
     from cassandra.policies import RoundRobinPolicy
@@ -48,6 +49,8 @@ SAMPLES: list[tuple[str, Any, Any]] = [
     ("list<frozen<pair>>", [("Main", None)], ...),
     *[("vector<float, 3>", [0.5, 1.5, -2.5], ...), ("vector<text, 2>", ["a", "b"], ...)],
 ]
+if LINE != "5.0":
+    SAMPLES = [sample for sample in SAMPLES if "vector" not in sample[0]]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,7 @@ def theirs(node: Node) -> Iterator[Any]:
         cluster = TheirCluster(
             [node.address],
             port=node.port,
+            auth_provider=PlainTextAuthProvider(**node.login) if node.login else None,
             protocol_version=ProtocolVersion.V4,
             execution_profiles={
                 EXEC_PROFILE_DEFAULT: ExecutionProfile(load_balancing_policy=RoundRobinPolicy())

@@ -9,7 +9,7 @@ import pytest
 
 from shardlane import EMPTY
 
-from .support import Client, unique
+from .support import Client, needs_5_0, unique
 
 REPLICATION = "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}"
 STATEMENTS = [
@@ -135,6 +135,7 @@ def test_empty_values_and_codecs(client: Client, session: Any) -> None:
     assert client.rows(session, select, [1]) == [(None, None, "", b"\1\2")]
 
 
+@needs_5_0
 @pytest.mark.parametrize("masked", ["mask_default()", "mask_inner(1, null)"])
 def test_masked_columns(client: Client, session: Any, masked: str) -> None:
     table = client.table(session, "id int PRIMARY KEY, name text")

@@ -13,7 +13,7 @@ import pytest
 from shardlane import UNSET, Batch
 from shardlane.exceptions import BadValue, Unavailable
 
-from .support import Client
+from .support import Client, needs_5_0
 
 PARTS = "part int, n int, v text, PRIMARY KEY (part, n)"
 
@@ -183,6 +183,7 @@ def test_warnings_and_tracing(client: Client, session: Any) -> None:
     assert (plain.warnings, plain.tracing_id) == ((), None)
 
 
+@needs_5_0
 def test_server_side_functions_and_their_types(client: Client, session: Any) -> None:
     three = "cast(blob_as_int(0x00000003) AS text)"
     cql = f"SELECT now(), to_date(now()), {three}, count(*) FROM system.local"

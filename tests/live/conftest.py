@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import shardlane
 from cluster_help import eventually
 from live_cassandra import DownloadFailed, MissingTool, Node, Ring, find_java, libraries
+from shardlane.exceptions import AuthenticationError
 
 from .support import KEYSPACE, LINE, Client, is_wanted, variant_options, variants
 
@@ -62,7 +64,14 @@ def node() -> Iterator[Node]:
     node = Node(line=LINE, tls=is_wanted("tls"))
     try:
         node.start(*FAILURES, passwords=is_wanted("auth"))
-        with shardlane.connect(node.address, port=node.port, **node.login) as session:
+
+        def connected() -> shardlane.Session[Any] | None:
+            # The superuser is made some time after the node is up.
+            with contextlib.suppress(AuthenticationError):
+                return shardlane.connect(node.address, port=node.port, **node.login)
+            return None
+
+        with eventually("the superuser may log in", connected, seconds=60, every=0.2) as session:
             session.execute(
                 f"CREATE KEYSPACE {KEYSPACE} WITH replication ="
                 " {'class': 'SimpleStrategy', 'replication_factor': 1}"

@@ -10,6 +10,7 @@ use shardlane_wire::Version;
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
 
 use crate::advice::AdviceError;
+use crate::request::Reprepared;
 use crate::tls_error::TlsError;
 
 /// Why a connection attempt ended before TCP was up, as the shell reports it.
@@ -246,8 +247,9 @@ pub enum RequestErrorKind {
     Cancelled,
     /// The cluster object was closed.
     Closed,
-    /// Preparing again gave another statement id: the schema changed under the statement.
-    PreparedIdChanged,
+    /// Preparing again gave another statement, or other bind variables: the schema has changed under it.
+    /// Values have to be encoded anew.
+    PreparedChanged(Box<Reprepared>),
     /// The cluster could not be reached at all: per contact point, why.
     Unreachable(Vec<(String, ConnectionError)>),
 }

@@ -43,6 +43,8 @@ pub use policy::{
     Again, Balancing, Choice, Decision, Policy, Remote, Retry, RetryBackoff, Speculation,
     SpeculationDelay,
 };
-pub use request::{Answer, Latencies, Outcome, PreparedRef, PreparedRefs, RequestSpec, Target};
+pub use request::{
+    Answer, Latencies, Outcome, PreparedRef, PreparedRefs, Reprepared, RequestSpec, Target,
+};
 pub use time::Instant;
 pub use tls_error::{TlsError, TlsFault};

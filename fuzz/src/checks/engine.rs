@@ -218,6 +218,7 @@ impl Shell<'_> {
                 id: Box::from(&b"id"[..]),
                 query: "Q0".into(),
                 keyspace: (how & 16 != 0).then(|| "ks".into()),
+                bind_columns: Some(Box::default()),
             }));
         }
         let id = self.next_id;

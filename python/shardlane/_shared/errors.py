@@ -265,9 +265,10 @@ def _closed(info: dict[str, Any]) -> exc.ShardlaneError:
     return closed()
 
 
-def _prepared_id_changed(info: dict[str, Any]) -> exc.ShardlaneError:
-    message = "preparing the statement again gave another one: the schema has changed"
-    return exc.PreparedStatementChanged(message, **_request(info))
+def _prepared_changed(info: dict[str, Any]) -> exc.ShardlaneError:
+    message = "the schema has changed under the prepared statement; nothing was executed"
+    hint = "execute it again: values are encoded for what it is now"
+    return exc.PreparedStatementChanged(message, hint=hint, **_request(info))
 
 
 def _fork(info: dict[str, Any]) -> exc.ShardlaneError:
@@ -291,7 +292,7 @@ _KINDS: dict[str, Callable[[dict[str, Any]], exc.ShardlaneError]] = {
     "timeout": _timeout,
     "cancelled": _cancelled,
     "closed": _closed,
-    "prepared_id_changed": _prepared_id_changed,
+    "prepared_changed": _prepared_changed,
     "unreachable": _unreachable,
     "fork": _fork,
     "protocol": _protocol,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from shardlane.exceptions import BadValue, ShardlaneError
+from shardlane.exceptions import BadValue, PreparedStatementChanged, ShardlaneError
 
 from .checks import positive
 from .steps import KEYSPACE, TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
@@ -53,10 +53,15 @@ class Window(Generic[R]):
     """
 
     def __init__(
-        self, keep: Callable[[_core.Page, Parameters], R] | None, raise_on_error: bool
+        self,
+        keep: Callable[[_core.Page, Parameters], R] | None,
+        raise_on_error: bool,
+        execute: Callable[[Parameters], _core.Request[_core.Page]],
     ) -> None:
         self._keep = keep
         self._raise_on_error = raise_on_error
+        self._execute = execute
+        self._again: set[int] = set()
         self._under_way: list[tuple[int, Parameters, _core.Request[_core.Page]]] = []
         self._errors: list[tuple[int, ShardlaneError]] = []
         self._results: list[R | None] = []
@@ -110,6 +115,16 @@ class Window(Generic[R]):
             position, parameters, request = entry
             try:
                 page = request.result()
+            except PreparedStatementChanged as error:
+                if position in self._again:
+                    self.failed(position, error)
+                    continue
+                # Once more, with values encoded for what the statement is now.
+                self._again.add(position)
+                try:
+                    still.append((position, parameters, self._execute(parameters)))
+                except BadValue as misfit:
+                    self.failed(position, misfit)
             except ShardlaneError as error:
                 self.failed(position, error)
             else:
@@ -163,7 +178,14 @@ def execute_many(
             deadline = Deadline(options[TIMEOUT], default_timeout)
             cached = yield core.prepare(statement, deadline.timeout, options[KEYSPACE])
         statement = cached
-    window: Window[R] = Window(keep, raise_on_error)
+    prepared = statement
+
+    def execute(parameters: Parameters) -> _core.Request[_core.Page]:
+        request = core.execute(prepared, parameters, *options)
+        assert request is not None
+        return request
+
+    window: Window[R] = Window(keep, raise_on_error, execute)
     is_asynchronous = isinstance(source, AsyncIterator)
     try:
         while not window.has_stopped():
@@ -180,11 +202,10 @@ def execute_many(
                 break
             position = window.next_position()
             try:
-                request = core.execute(statement, parameters, *options)
+                request = execute(parameters)
             except BadValue as error:
                 window.failed(position, error)
                 continue
-            assert request is not None
             window.add(position, parameters, request)
             if len(window) >= concurrency:
                 yield from window.some_have_ended()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardlane import _core
-from shardlane.exceptions import BadValue, RequestTimeout
+from shardlane.exceptions import BadValue, PreparedStatementChanged, RequestTimeout
 
 if TYPE_CHECKING:
     from .batches import Batch
@@ -106,8 +106,35 @@ def prepare_and_execute(
     prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout, options[KEYSPACE])
     request = core.execute(prepared, parameters, deadline.left(), *options[TIMEOUT + 1 :])
     assert request is not None
-    page: _core.Page = yield request
+    try:
+        page: _core.Page = yield request
+    except PreparedStatementChanged:
+        page, _ = yield from execute_again(
+            core, prepared, parameters, (deadline.left(), *options[TIMEOUT + 1 :]), default_timeout
+        )
     return page, prepared
+
+
+def execute_again(
+    core: _core.Session,
+    statement: Statement,
+    parameters: Parameters,
+    options: ExecuteOptions,
+    default_timeout: float | None,
+) -> Steps[tuple[_core.Page, Statement]]:
+    """Execute a statement under which the schema has changed: it has been prepared anew.
+
+    Its values are encoded for what it is now. That happens once: whoever changes a table all the
+    time is told so.
+    """
+    request = core.execute(statement, parameters, *options)
+    if request is None:
+        page, prepared = yield from prepare_and_execute(
+            core, statement, parameters, options, default_timeout
+        )
+        return page, prepared
+    page = yield request
+    return page, statement
 
 
 def execute_batch(
@@ -144,7 +171,11 @@ def execute_batch(
             )
             for statement, values in statements
         ]
-    page: _core.Page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
+    try:
+        page: _core.Page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
+    except PreparedStatementChanged:
+        # Once more, with values encoded for what the statement is now.
+        page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
     return page
 
 

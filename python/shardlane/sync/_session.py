@@ -11,6 +11,7 @@ from shardlane._shared.checks import seconds
 from shardlane._shared.many import CONCURRENCY, ManyResult, execute_many
 from shardlane._shared.options import CLOSE_TIMEOUT
 from shardlane._shared.sessions import BaseSession, RowT, execute_options
+from shardlane.exceptions import PreparedStatementChanged
 
 from ._result import Result
 from ._wait import wait
@@ -185,7 +186,10 @@ class Session(BaseSession[RowT]):
             retry,
             node,
         )
-        page = None if request is None else request.wait()
+        try:
+            page = None if request is None else request.wait()
+        except PreparedStatementChanged:
+            page = None
         # Nearly always; the rest is not worth a tuple and a call for each request.
         if page is not None and page.is_complete:
             return Result(page, None)
@@ -208,9 +212,8 @@ class Session(BaseSession[RowT]):
         )
         if page is None:
             default = self._default_timeout(profile)
-            executed = wait(
-                steps.prepare_and_execute(core, statement, parameters, options, default)
-            )
+            begin = steps.prepare_and_execute if request is None else steps.execute_again
+            executed = wait(begin(core, statement, parameters, options, default))
             page, statement = executed
         return Result(page, self._after(page, statement, parameters, options))
 

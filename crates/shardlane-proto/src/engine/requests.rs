@@ -10,7 +10,9 @@ use super::{ConnId, Engine, Life, RequestKey};
 use crate::cluster::{Cluster, NodeKey};
 use crate::connection::{Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
-use crate::request::{Answer, Outcome, Phase, QueryPlan, Request, RequestSpec, Target, shard_on};
+use crate::request::{
+    Answer, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target, shard_on,
+};
 use crate::time::Instant;
 
 /// A node may forget a statement again while we prepare it (its cache is too small): give up then.
@@ -295,10 +297,20 @@ impl<C> Engine<C> {
                 return Ok(());
             }
             (Ok(Response::Result(ResultBody::Prepared(now_prepared))), Some(prepared)) => {
-                if *now_prepared.id == *prepared.id {
+                let bound = prepared.bind_columns.as_deref();
+                if *now_prepared.id == *prepared.id
+                    && bound.is_none_or(|bound| *bound == *now_prepared.raw_bind_columns)
+                {
                     self.resend(now, conn, key);
                 } else {
-                    self.end_execution(now, key, RequestErrorKind::PreparedIdChanged);
+                    let reprepared = Reprepared {
+                        id: prepared.id.clone(),
+                        dialect,
+                        flags,
+                        body,
+                    };
+                    let kind = RequestErrorKind::PreparedChanged(Box::new(reprepared));
+                    self.end_execution(now, key, kind);
                 }
                 return Ok(());
             }

@@ -34,6 +34,22 @@ pub struct PreparedRef {
     pub query: Box<str>,
     /// The keyspace in use when it was prepared.
     pub keyspace: Option<Arc<str>>,
+    /// The specs of its bind variables, as PREPARED brought them: values are encoded for these, and are
+    /// not to be sent when preparing again gives others. `None`: whatever they are.
+    pub bind_columns: Option<Box<[u8]>>,
+}
+
+/// An answer to PREPARE that is not what the statement was prepared as: the schema has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reprepared {
+    /// The id that the statement had.
+    pub id: Box<[u8]>,
+    /// What the connection speaks that the answer came over.
+    pub dialect: Dialect,
+    /// Header flags of the answer.
+    pub flags: u8,
+    /// Its frame body: a RESULT of kind PREPARED.
+    pub body: Vec<u8>,
 }
 
 /// The prepared statements that a request executes.

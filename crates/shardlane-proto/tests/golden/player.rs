@@ -263,6 +263,7 @@ impl Player {
                     id: execute.id.into(),
                     query: prepared.text.as_str().into(),
                     keyspace: None,
+                    bind_columns: None,
                 }));
                 spec.table_keyspace = Some(prepared.keyspace.as_str().into());
                 spec.table = Some(prepared.table.as_str().into());

@@ -268,6 +268,7 @@ fn execute(verb: &str, id: u64, written: &Written, consistency: Consistency) -> 
             id: text.as_bytes().into(),
             query: text.as_str().into(),
             keyspace: None,
+            bind_columns: Some(Box::default()),
         })),
         ..spec_of(&request)
     }

@@ -307,7 +307,7 @@ fn a_node_may_be_replaced_at_the_same_address() {
 const fn is_unclassified(kind: &RequestErrorKind) -> bool {
     matches!(
         kind,
-        RequestErrorKind::Cancelled | RequestErrorKind::PreparedIdChanged
+        RequestErrorKind::Cancelled | RequestErrorKind::PreparedChanged(_)
     )
 }
 

@@ -22,7 +22,8 @@ pub(super) struct Options<'a> {
     pub(super) now_in_seconds: Option<i32>,
 }
 
-/// Encodes a batch. It is routed by its first statement whose partition is known.
+/// Encodes a batch; gives its prepared statements as well. It is routed by its first statement whose
+/// partition is known.
 pub(super) fn encode(
     session: &Session,
     py: Python<'_>,
@@ -30,7 +31,7 @@ pub(super) fn encode(
     statements: &Bound<'_, PyAny>,
     options: Options<'_>,
     mut body: Vec<u8>,
-) -> PyResult<RequestSpec> {
+) -> PyResult<(RequestSpec, Vec<Py<Prepared>>)> {
     let refused = |message: &str| bad_value(py, message, None, None, None, None);
     let batch_type = match kind {
         "logged" => BatchType::Logged,
@@ -46,6 +47,7 @@ pub(super) fn encode(
     let mut references: Vec<Arc<PreparedRef>> = Vec::new();
     let (mut bytes, mut count) = (Vec::new(), 0usize);
     let mut keyspace = None;
+    let mut statements_used = Vec::new();
     for item in statements.try_iter()? {
         let (statement, parameters): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
         let prepared = match statement.cast::<Prepared>() {
@@ -62,7 +64,8 @@ pub(super) fn encode(
         };
         count += 1;
         if let Some(prepared) = prepared {
-            let prepared = prepared.get();
+            statements_used.push(prepared.clone_ref(py));
+            let prepared = prepared.get().newest(py);
             with_values(|values| {
                 let (row, token) = prepared.bind(py, &parameters, values)?;
                 if spec.token.is_none() && token.is_some() {
@@ -113,5 +116,5 @@ pub(super) fn encode(
     spec.dialect = options.dialect;
     spec.keyspace = in_use(options.dialect, keyspace);
     spec.prepared = PreparedRefs::Many(references.into());
-    Ok(spec)
+    Ok((spec, statements_used))
 }

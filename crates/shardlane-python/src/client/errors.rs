@@ -76,7 +76,7 @@ fn describe<'py>(
         }
         RequestErrorKind::Cancelled => "cancelled",
         RequestErrorKind::Closed => "closed",
-        RequestErrorKind::PreparedIdChanged => "prepared_id_changed",
+        RequestErrorKind::PreparedChanged(_) => "prepared_changed",
         RequestErrorKind::Unreachable(points) => {
             let described = PyList::empty(py);
             for (point, error) in points {

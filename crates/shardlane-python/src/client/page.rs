@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use shardlane_proto::{Answer, Coordinator};
+use shardlane_proto::{Answer, Coordinator, Reprepared};
 use shardlane_routing::tablets;
 use shardlane_wire::{
     CqlType, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody, RowsMetadata,
@@ -31,10 +31,25 @@ pub(super) struct Shaping {
     pub(super) text: Option<Box<str>>,
     /// The columns, if the server was asked to leave them out.
     pub(super) expected: Option<Arc<Shape>>,
+    /// The prepared statements of a batch.
+    pub(super) batch: Vec<Py<Prepared>>,
     pub(super) factory: Arc<RowFactory>,
 }
 
 impl Shaping {
+    /// The schema has changed under a statement that was to be executed.
+    pub(super) fn replace(
+        &self,
+        py: Python<'_>,
+        core: &Core,
+        reprepared: &Reprepared,
+    ) -> PyResult<()> {
+        let all = self.prepared.iter().chain(&self.batch);
+        all.map(Py::get)
+            .filter(|statement| *statement.newest(py).reference.id == *reprepared.id)
+            .try_for_each(|statement| statement.succeed(py, core, reprepared))
+    }
+
     pub(super) fn statement(&self) -> Option<&str> {
         match &self.prepared {
             Some(prepared) => Some(&prepared.get().reference.query),
@@ -217,7 +232,12 @@ fn read(
                     }
                     expected.clone()
                 }
-                (_, Some(prepared)) => prepared.get().shape(py, core, answer.dialect, metadata)?,
+                (_, Some(prepared)) => {
+                    prepared
+                        .get()
+                        .newest(py)
+                        .shape(py, core, answer.dialect, metadata)?
+                }
                 (_, None) => core.shape_of(py, metadata)?,
             };
             let paging_state = metadata.paging_state.map(place);

@@ -3,16 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
-use shardlane_proto::{Answer, ClusterView, PreparedRef};
+use shardlane_proto::{Answer, ClusterView, PreparedRef, Reprepared};
 use shardlane_routing::{Partitioner, Token, composite_key, composite_token};
 use shardlane_wire::{
-    ColumnSpec, CqlType, Dialect, Response, ResponseEnvelope, ResultBody, RowsMetadata, Version,
+    ColumnSpec, CqlType, Dialect, FrameHeader, Opcode, Response, ResponseEnvelope, ResultBody,
+    RowsMetadata, Version,
 };
 
 use super::cluster::{Core, StatementCache, lock};
 use super::errors;
-use super::page::{Shape, header};
+use super::page::Shape;
 use crate::encode::{EncodedRow, Extent, RowEncoder};
 use crate::values::errors::bad_value;
 use crate::values::user_types::{Compiling, UserTypes};
@@ -43,6 +45,8 @@ pub(crate) struct Prepared {
     partitioner: Partitioner,
     types: Arc<UserTypes>,
     result: Mutex<Arc<ResultMetadata>>,
+    /// What it has become since the schema changed under it.
+    successor: PyOnceLock<Py<Self>>,
 }
 
 /// What is known of a statement's result: the columns, and the server's id of them. They are
@@ -68,16 +72,69 @@ impl Prepared {
         answer: &Answer,
         preparing: &Preparing,
     ) -> PyResult<Py<Self>> {
+        let (dialect, flags) = (answer.dialect, answer.flags);
+        Self::compile(py, core, dialect, flags, &answer.body, preparing)
+    }
+
+    /// The schema has changed under the statement: executions go to what it has become from now on.
+    pub(super) fn succeed(
+        &self,
+        py: Python<'_>,
+        core: &Core,
+        reprepared: &Reprepared,
+    ) -> PyResult<()> {
+        let this = self.newest(py);
+        let keyspace = this.reference.keyspace.clone();
+        let preparing = Preparing {
+            cql: this.reference.query.clone(),
+            cache: core.statements(keyspace.as_ref()),
+            keyspace,
+            types: this.types.clone(),
+        };
+        let Reprepared {
+            dialect,
+            flags,
+            body,
+            ..
+        } = reprepared;
+        let successor = Self::compile(py, core, *dialect, *flags, body, &preparing)?;
+        if successor.get().reference == this.reference {
+            // Another request has found out before.
+            return Ok(());
+        }
+        // Lost against another thread that has found out the same: then that one's is as good.
+        let _ = this.successor.set(py, successor);
+        Ok(())
+    }
+
+    /// What the statement is now.
+    pub(super) fn newest<'a>(&'a self, py: Python<'_>) -> &'a Self {
+        let mut newest = self;
+        while let Some(successor) = newest.successor.get(py) {
+            newest = successor.get();
+        }
+        newest
+    }
+
+    fn compile(
+        py: Python<'_>,
+        core: &Core,
+        dialect: Dialect,
+        flags: u8,
+        body: &[u8],
+        preparing: &Preparing,
+    ) -> PyResult<Py<Self>> {
         let protocol = |e: shardlane_wire::WireError| errors::plain(py, "protocol", &e.to_string());
-        let envelope = ResponseEnvelope::decode(&header(answer), &answer.body).map_err(protocol)?;
+        let header = FrameHeader {
+            flags,
+            ..FrameHeader::response(dialect.version, 0, Opcode::Result)
+        };
+        let envelope = ResponseEnvelope::decode(&header, body).map_err(protocol)?;
         let response =
-            Response::decode(answer.dialect, answer.opcode, envelope.body).map_err(protocol)?;
+            Response::decode(dialect, Opcode::Result, envelope.body).map_err(protocol)?;
         let Response::Result(ResultBody::Prepared(prepared)) = response else {
-            return Err(errors::plain(
-                py,
-                "protocol",
-                &format!("{} as the answer to PREPARE", response.opcode()),
-            ));
+            let message = "another RESULT as the answer to PREPARE";
+            return Err(errors::plain(py, "protocol", message));
         };
         let variables = prepared.parse_bind_columns().map_err(protocol)?;
         let columns = prepared.result_metadata.parse_columns().map_err(protocol)?;
@@ -88,7 +145,7 @@ impl Prepared {
                 .map(|c| (c.name.to_string(), c.cql_type.to_string()))
                 .collect()
         };
-        let key_indexes = if answer.dialect.version == Version::V3 {
+        let key_indexes = if dialect.version == Version::V3 {
             key_by_schema(&core.client(py)?.cluster_view(), &variables)
         } else {
             prepared.pk_indexes.clone()
@@ -113,6 +170,7 @@ impl Prepared {
                     id: prepared.id.into(),
                     query: preparing.cql.clone(),
                     keyspace: preparing.keyspace.clone(),
+                    bind_columns: Some(prepared.raw_bind_columns.into()),
                 }),
                 table_keyspace: table.map(|t| t.keyspace.clone()),
                 is_lwt: prepared.bind_flags & LWT_MARK != 0,
@@ -127,6 +185,7 @@ impl Prepared {
                     id: prepared.result_metadata_id.unwrap_or_default().into(),
                     shape,
                 })),
+                successor: PyOnceLock::new(),
             },
         )?;
         let evicted = lock(&preparing.cache).push(preparing.cql.clone(), statement.clone_ref(py));
@@ -221,7 +280,7 @@ impl Prepared {
 
     #[getter]
     fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.reference.id)
+        PyBytes::new(py, &self.newest(py).reference.id)
     }
 
     #[getter]
@@ -236,17 +295,17 @@ impl Prepared {
 
     #[getter]
     fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.variables)
+        PyTuple::new(py, &self.newest(py).variables)
     }
 
     #[getter]
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.columns)
+        PyTuple::new(py, &self.newest(py).columns)
     }
 
     #[getter]
     fn partition_key_indexes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.key_indexes)
+        PyTuple::new(py, &self.newest(py).key_indexes)
     }
 
     #[getter]
@@ -261,7 +320,7 @@ impl Prepared {
         parameters: &Bound<'py, PyAny>,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, i64)>> {
         let mut values = Vec::new();
-        let (row, token) = self.bind(py, parameters, &mut values)?;
+        let (row, token) = self.newest(py).bind(py, parameters, &mut values)?;
         let (Some(key), Some(token)) = (row.key(), token) else {
             return Ok(None);
         };

@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 use pyo3::{ffi, intern};
 use shardlane_io::Ticket;
-use shardlane_proto::RequestSpec;
+use shardlane_proto::{RequestErrorKind, RequestSpec};
 
 use super::batcher::Batcher;
 use super::cluster::Core;
@@ -118,6 +118,12 @@ impl Request {
             }
             (Ok(answer), Finish::Prepared(preparing)) => {
                 Ok(Prepared::from_answer(py, &self.core, &answer, preparing)?.into_any())
+            }
+            (Err(error), Finish::Page(shaping)) => {
+                if let RequestErrorKind::PreparedChanged(reprepared) = &error.kind {
+                    shaping.replace(py, &self.core, reprepared)?;
+                }
+                Err(errors::request_error(py, &error, shaping.statement()))
             }
             (Err(error), finish) => Err(errors::request_error(py, &error, finish.statement())),
         }

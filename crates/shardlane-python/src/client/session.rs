@@ -296,7 +296,9 @@ impl Session {
         };
         let client = self.core.client(py)?;
         let dialect = client.dialect();
-        let is_write = prepared.as_ref().is_none_or(|p| p.get().may_write());
+        let is_write = prepared
+            .as_ref()
+            .is_none_or(|p| p.get().newest(py).may_write());
         let consistency = consistency.or(Level(profile.consistency)).0;
         let serial = serial_consistency
             .or(SerialLevel(profile.serial_consistency))
@@ -312,7 +314,7 @@ impl Session {
         let (flags, mut body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
         let mut expected = None;
         let mut spec = if let Some(prepared) = &prepared {
-            let prepared = prepared.get();
+            let prepared = prepared.get().newest(py);
             with_values(|values| {
                 let none = py.None().into_bound(py);
                 let (row, token) =
@@ -373,6 +375,7 @@ impl Session {
             prepared,
             text,
             expected,
+            batch: Vec::new(),
             factory: factory(profile, row_factory)?,
         };
         Request::begin(
@@ -417,7 +420,7 @@ impl Session {
         let serial = serial_consistency
             .or(SerialLevel(profile.serial_consistency))
             .0;
-        let mut spec = super::batch::encode(
+        let (mut spec, batch) = super::batch::encode(
             self,
             py,
             kind,
@@ -442,6 +445,7 @@ impl Session {
             prepared: None,
             text: Some(format!("{kind} batch").into()),
             expected: None,
+            batch,
             factory: profile.factory.clone(),
         };
         Request::begin(

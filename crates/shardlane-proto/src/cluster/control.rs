@@ -11,8 +11,8 @@ use std::time::Duration;
 use shardlane_wire::event::StatusChangeKind;
 use shardlane_wire::request::{Query as WireQuery, Register};
 use shardlane_wire::{
-    Consistency, Dialect, ErrorDetail, Event, EventKind, Opcode, QueryParams, Request, Response,
-    ResultBody, SchemaChange, SchemaChangeKind, SchemaTarget,
+    Consistency, Dialect, Event, EventKind, Opcode, QueryParams, Request, Response, ResultBody,
+    SchemaChange, SchemaChangeKind, SchemaTarget,
 };
 
 use super::refresh::{Abilities, Query, Refresh, Scope};
@@ -370,7 +370,8 @@ impl Control {
         };
         let rows = match response {
             Response::Result(ResultBody::Rows(rows)) => rows,
-            Response::Error(error) if query == Query::PeersV2 && is_missing(&error.detail) => {
+            // Whatever a server without it says: if it is in trouble, it will say so again.
+            Response::Error(_) if query == Query::PeersV2 => {
                 return self.do_without_peers_v2(token);
             }
             // Not there in this version, or not for us.
@@ -584,11 +585,6 @@ fn unplaced_by(change: &SchemaChange) -> Option<ControlEvent> {
 
 fn unexpected(response: &Response<'_>, to: &str) -> ConnectionError {
     ConnectionError::Protocol(format!("{} as the answer to {to}", response.opcode()))
-}
-
-/// Whether an error says that there is no such table, or none for us.
-const fn is_missing(error: &ErrorDetail) -> bool {
-    matches!(error, ErrorDetail::Invalid | ErrorDetail::Unauthorized)
 }
 
 #[cfg(test)]

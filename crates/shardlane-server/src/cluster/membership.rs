@@ -498,14 +498,17 @@ impl Plane {
         Ok(index)
     }
 
-    /// Makes the pending ring the ring.
+    /// Makes the pending ring the ring. The old one's replicas still take writes until every coordinator
+    /// asks the new ones: one that does not yet would miss what others have written.
     fn switch_ring(&self, change: impl FnOnce(&mut ViewParts)) -> Result<(), ControlError> {
         self.while_frozen(|parts| {
             if let Some(next) = parts.in_pending_ring.take() {
-                parts.in_ring = next;
+                parts.in_pending_ring = Some(std::mem::replace(&mut parts.in_ring, next));
             }
             change(parts);
-        })
+        })?;
+        self.shared.change(|parts| parts.in_pending_ring = None);
+        self.barrier()
     }
 
     /// Changes the view while no conditional write is under way. Those that come meanwhile wait.

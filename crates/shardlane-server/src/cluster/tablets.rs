@@ -219,14 +219,20 @@ impl Load {
     }
 }
 
-/// The members that tablets may be put on.
+/// The members that tablets may be put on: not those that are about to join or to leave.
 fn eligible(parts: &ViewParts) -> Vec<&Member> {
-    let is_in = |member: &&Member| {
-        let ring = parts.in_pending_ring.as_ref().unwrap_or(&parts.in_ring);
-        ring.get(member.index as usize).copied().unwrap_or(false) && !member.tokens.is_empty()
+    let is_in = |ring: &[bool], member: &Member| {
+        let index = member.index as usize;
+        ring.get(index).copied().unwrap_or(false)
+    };
+    let stays = |member: &&Member| {
+        let pending = parts.in_pending_ring.as_ref();
+        is_in(&parts.in_ring, member)
+            && pending.is_none_or(|ring| is_in(ring, member))
+            && !member.tokens.is_empty()
     };
     let members = parts.members.iter().flatten().map(|member| &**member);
-    members.filter(is_in).collect()
+    members.filter(stays).collect()
 }
 
 /// The node of a datacenter for one more replica beside `others`: in a rack of its own if there is one,

@@ -9,6 +9,7 @@ use shardlane_wire::event::{StatusChangeKind, TopologyChangeKind};
 use shardlane_wire::{Consistency, Event};
 
 use crate::support::{Answer, Client, Statement, config, int, make_table, owner_shard, start};
+use crate::tablets::under_load as read_back_under_load;
 
 fn has_address(event: &Event, cluster: &Cluster, node: usize) -> bool {
     let wanted = cluster.config().address(node);
@@ -384,4 +385,20 @@ fn a_node_restarted_with_another_number_of_shards_has_all_its_data() {
     cluster.kill_node(1).expect("it is up");
     assert!(cluster.start_node_with_shards(1, 0).is_err());
     assert!(cluster.start_node_with_shards(1, 257).is_err());
+}
+
+#[test]
+fn each_write_is_read_back_through_other_nodes_while_nodes_join_and_leave() {
+    for (factor, level) in [(1, Consistency::One), (2, Consistency::Quorum)] {
+        let cluster = start(config(3, 2));
+        make_table(&mut Client::connect(&cluster, 0), factor);
+        read_back_under_load(&cluster, level, 8, || {
+            for _ in 0..4 {
+                let added = cluster.add_node(NodePlan::default()).expect("it joins");
+                let_writers_work(&cluster, 100);
+                cluster.remove_node(added).expect("it leaves");
+                let_writers_work(&cluster, 100);
+            }
+        });
+    }
 }

@@ -229,7 +229,12 @@ fn what_makes_no_sense_is_refused() {
 
 /// Writes rising values to `keys` rows at `level` and reads each back, through two nodes in turn, while
 /// `change` runs. Returns how many writes were acknowledged; each must be seen by the read after it.
-fn under_load(cluster: &Cluster, level: Consistency, keys: i32, change: impl FnOnce()) -> i32 {
+pub(crate) fn under_load(
+    cluster: &Cluster,
+    level: Consistency,
+    keys: i32,
+    change: impl FnOnce(),
+) -> i32 {
     let (is_over, count) = (AtomicBool::new(false), AtomicI32::new(0));
     thread::scope(|scope| {
         for key in 0..keys {

@@ -163,9 +163,18 @@ async def test_a_local_consistency_stays_at_home(face):
             with pytest.raises(exceptions.NoHostAvailable, match="'datacenter1'") as caught:
                 await session.execute(query, consistency="LOCAL_ONE")
             assert "LOCAL_" in caught.value.hint
+            assert "'datacenter2'" in str(caught.value), "what there is instead"
         always = LoadBalancing(remote="always", datacenter="datacenter1")
         async with face.connect(server.contact_points, load_balancing=always, **options) as session:
             await session.execute(query, consistency="LOCAL_ONE")
+
+
+async def test_a_local_datacenter_that_does_not_exist(face):
+    async with face.connect(local_datacenter="dattacenter1", consistency="LOCAL_ONE") as session:
+        with pytest.raises(exceptions.NoHostAvailable, match="'dattacenter1'") as caught:
+            await session.execute("SELECT key FROM system.local")
+        assert "'datacenter1'" in str(caught.value)
+        assert "spelled" in caught.value.hint
 
 
 async def test_the_local_rack_comes_first(face):

@@ -235,6 +235,8 @@ pub enum RequestErrorKind {
     NoLocalNode {
         /// The local datacenter.
         datacenter: String,
+        /// Those whose nodes are connected.
+        others: Vec<String>,
     },
     /// The client has as much under way as it may have, and no room for more to wait.
     ClientOverloaded {

@@ -237,11 +237,12 @@ def _timeout(info: dict[str, Any]) -> exc.ShardlaneError:
 
 
 def _no_local_node(info: dict[str, Any]) -> exc.ShardlaneError:
-    datacenter = info.get("datacenter", "")
+    local, others = info.get("datacenter", ""), info.get("others") or ()
     return exc.NoHostAvailable(
-        f"no node of datacenter {datacenter!r} is connected; others are, but this request may not"
-        " leave it",
-        hint="a consistency that is not a LOCAL_ one may, or set the load balancing's remote=",
+        f"no node of datacenter {local!r} is connected, and this request may not leave it;"
+        f" connected are nodes of {', '.join(map(repr, others)) or 'none'}",
+        hint="is local_datacenter= spelled right? A consistency that is not a LOCAL_ one may go"
+        " elsewhere; LoadBalancing(remote=...) has the rules",
         **_request(info),
     )
 

@@ -36,6 +36,7 @@ class ExecutionProfile:
         serial_consistency: as in ``shardlane.connect``.
         page_size: as in ``shardlane.connect``.
         idempotent: as in ``shardlane.connect``.
+        client_timestamps: as in ``shardlane.connect``.
         row_factory: as in ``shardlane.connect``. Type checkers do not know of it.
         retry: as in ``shardlane.connect``.
         speculative: as in ``shardlane.connect``.
@@ -47,6 +48,7 @@ class ExecutionProfile:
     serial_consistency: Consistency | str | _core.UnsetType | None = _core.UNSET
     page_size: int | _core.UnsetType | None = _core.UNSET
     idempotent: bool | _core.UnsetType = _core.UNSET
+    client_timestamps: bool | _core.UnsetType = _core.UNSET
     row_factory: AnyRowFactory | _core.UnsetType = _core.UNSET
     retry: AnyRetry | _core.UnsetType | None = _core.UNSET
     speculative: AnySpeculation | _core.UnsetType | None = _core.UNSET

@@ -20,6 +20,10 @@ pub struct EngineLoad {
     pub deadlines: usize,
     /// Timers of connections; some are out of date.
     pub timers: usize,
+    /// Questions that the application has not answered.
+    pub questions: usize,
+    /// Refreshes that wait for its answer.
+    pub held_back: usize,
     /// Statements that are being prepared.
     pub prepares: usize,
     /// Effects and completions that the shell has not fetched.
@@ -35,6 +39,8 @@ impl<C> Engine<C> {
             requests: self.requests.len(),
             deadlines: self.deadlines.len() + self.speculations.len() + self.delayed.len(),
             timers: self.timers.len(),
+            questions: self.questions.len(),
+            held_back: self.held_back.len(),
             prepares: self.prepares.len(),
             unfetched: self.effects.len() + self.completions.len(),
             ..EngineLoad::default()

@@ -128,14 +128,21 @@ impl<C> Engine<C> {
         let spec = &self.requests[key.index()].spec;
         let balancing = &self.policy(spec).balancing;
         let local = balancing.datacenter.as_deref();
-        match local.or(self.cluster.local_datacenter()) {
+        let local = local.or(self.cluster.local_datacenter());
+        let usable = self.cluster.usable();
+        let mut others: Vec<String> = usable
+            .filter_map(|key| self.cluster.node(key))
+            .map(|node| node.datacenter.to_string())
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        match local {
             Some(datacenter)
-                if spec.node.is_none()
-                    && spec.plan.is_none()
-                    && self.cluster.usable().next().is_some() =>
+                if spec.node.is_none() && spec.plan.is_none() && !others.is_empty() =>
             {
                 RequestErrorKind::NoLocalNode {
                     datacenter: datacenter.to_owned(),
+                    others,
                 }
             }
             _ => RequestErrorKind::NoNodeAvailable,

@@ -700,6 +700,10 @@ impl World {
         assert!(load.deadlines <= 2 * load.requests + 4097, "{load:?}");
         assert!(load.timers <= 4 * load.connections + 512, "{load:?}");
         assert!(load.unsent_bytes <= 1 << 20, "{load:?}");
+        // Each execution of a request may wait for one, and a refresh.
+        let questions = 4 * self.client.pending.len() + 1;
+        assert!(load.questions <= questions, "{load:?} for {questions}");
+        assert!(load.held_back <= 64, "{load:?}");
         assert_eq!(load.unfetched, 0, "{load:?}");
     }
 

@@ -65,8 +65,9 @@ fn describe<'py>(
             info.set_item("in_flight", in_flight)?;
             "timeout"
         }
-        RequestErrorKind::NoLocalNode { datacenter } => {
+        RequestErrorKind::NoLocalNode { datacenter, others } => {
             info.set_item("datacenter", datacenter)?;
+            info.set_item("others", others)?;
             "no_local_node"
         }
         RequestErrorKind::ClientOverloaded { in_flight, queued } => {

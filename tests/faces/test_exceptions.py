@@ -155,7 +155,7 @@ def test_timeouts(in_flight):
 KINDS = {
     "cancelled": exceptions.RequestCancelled,
     "closed": exceptions.SessionClosed,
-    "prepared_id_changed": exceptions.PreparedStatementChanged,
+    "prepared_changed": exceptions.PreparedStatementChanged,
     "fork": exceptions.ForkError,
     "protocol": exceptions.ProtocolError,
     "internal": exceptions.InternalError,

@@ -114,6 +114,10 @@ def test_nobody_to_ask():
     error = failed("no_node")
     assert type(error) is exceptions.NoHostAvailable
     assert error.reasons == {}
+    why = {"127.0.0.1:9042": "refused"}
+    error = failed("no_node", unconnected=why)
+    assert error.reasons == why
+    assert "127.0.0.1:9042: refused" in str(error)
     error = failed(
         "no_node",
         attempt(failure="busy", message="too much", code=None),

@@ -53,7 +53,7 @@ def build(info: dict[str, Any]) -> exc.ShardlaneError:
 
     Args:
         info: ``kind``, and by kind ``message``, ``attempts``, ``statement``, ``timeout``,
-            ``in_flight``, ``unreachable``.
+            ``in_flight``, ``unreachable``, ``unconnected``.
     """
     kind = info.get("kind", "internal")
     make = _KINDS.get(kind)
@@ -137,8 +137,11 @@ def _no_node(info: dict[str, Any]) -> exc.ShardlaneError:
     request = _request(info)
     reasons = _reasons(request)
     if not reasons:
+        # Why the pools' last attempts to connect have failed, as far as they have.
+        why: dict[str, str] = info.get("unconnected") or {}
         return exc.NoHostAvailable(
-            "no node is connected",
+            f"no node is connected: {_listed(why)}" if why else "no node is connected",
+            reasons=why,
             hint="is the cluster up? session.shards() shows what is connected",
             **request,
         )

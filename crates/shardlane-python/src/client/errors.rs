@@ -1,10 +1,12 @@
 //! From the engine's errors to Python exceptions: one dict, one call. Cold, so the wording lives in Python.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_proto::{
-    AdviceError, Attempt, AttemptFailure, ConnectionError, RequestError, RequestErrorKind,
+    AdviceError, Attempt, AttemptFailure, ConnectionError, PoolView, RequestError, RequestErrorKind,
 };
 use shardlane_wire::error::{ErrorBody, ErrorDetail, Failures, RateLimitOp};
 
@@ -38,14 +40,30 @@ pub(super) fn plain(py: Python<'_>, kind: &str, message: &str) -> PyErr {
     }
 }
 
-/// The exception for a request that failed.
+/// The exception for a request that failed. `pools` are asked only if nothing else tells why.
 #[cold]
 pub(super) fn request_error(
     py: Python<'_>,
     error: &RequestError,
     statement: Option<&str>,
+    pools: impl FnOnce() -> Option<Arc<Vec<PoolView>>>,
 ) -> PyErr {
-    match describe(py, error, statement) {
+    let described = describe(py, error, statement).and_then(|info| {
+        if error.kind == RequestErrorKind::NoNodeAvailable
+            && error.attempts.is_empty()
+            && let Some(pools) = pools()
+        {
+            let reasons = PyDict::new(py);
+            for pool in pools.iter() {
+                if let Some(why) = &pool.last_error {
+                    reasons.set_item(pool.address.to_string(), &**why)?;
+                }
+            }
+            info.set_item("unconnected", reasons)?;
+        }
+        Ok(info)
+    });
+    match described {
         Ok(info) => build(py, &info),
         Err(error) => error,
     }

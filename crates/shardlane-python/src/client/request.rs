@@ -119,13 +119,16 @@ impl Request {
             (Ok(answer), Finish::Prepared(preparing)) => {
                 Ok(Prepared::from_answer(py, &self.core, &answer, preparing)?.into_any())
             }
-            (Err(error), Finish::Page(shaping)) => {
-                if let RequestErrorKind::PreparedChanged(reprepared) = &error.kind {
+            (Err(error), finish) => {
+                if let (RequestErrorKind::PreparedChanged(reprepared), Finish::Page(shaping)) =
+                    (&error.kind, finish)
+                {
                     shaping.replace(py, &self.core, reprepared)?;
                 }
-                Err(errors::request_error(py, &error, shaping.statement()))
+                let pools = || self.core.client(py).ok().map(|client| client.pool_views());
+                let statement = finish.statement();
+                Err(errors::request_error(py, &error, statement, pools))
             }
-            (Err(error), finish) => Err(errors::request_error(py, &error, finish.statement())),
         }
     }
 

@@ -72,6 +72,8 @@ struct Keyspace {
 #[derive(Debug, Default)]
 pub(crate) struct Placement {
     keyspaces: HashMap<Box<str>, Keyspace>,
+    /// Whether any tablet has ever been learned. Most clusters have none, and then none is looked for.
+    has_tablets: bool,
 }
 
 impl Placement {
@@ -93,6 +95,10 @@ impl Placement {
         Replicas::Ring(ring.map_or(&[], |map| map.replicas(token)))
     }
 
+    fn with_tablets(&self, keyspace: &str) -> Option<&Keyspace> {
+        self.has_tablets.then(|| self.keyspaces.get(keyspace))?
+    }
+
     /// The shard of the token's tablet on `node`; `None` if the tablet is not known, or has no replica there.
     pub(crate) fn tablet_shard(
         &self,
@@ -101,14 +107,14 @@ impl Placement {
         token: Token,
         node: NodeKey,
     ) -> Option<u16> {
-        let tablet = self.keyspaces.get(keyspace)?.tablet(table, token)?;
+        let tablet = self.with_tablets(keyspace)?.tablet(table, token)?;
         let mut owners = tablet.replicas().iter();
         owners.find(|o| o.node == Some(node)).map(|o| o.shard)
     }
 
     /// The node that leads the token's tablet; `None`: none does, or it is not known.
     pub(crate) fn leader(&self, keyspace: &str, table: &str, token: Token) -> Option<NodeKey> {
-        let known = self.keyspaces.get(keyspace).filter(|k| k.has_leaders)?;
+        let known = self.with_tablets(keyspace).filter(|k| k.has_leaders)?;
         let tablet = known.tablet(Some(table), token)?;
         tablet.version()?;
         tablet.replicas().first()?.node
@@ -121,7 +127,7 @@ impl Placement {
         table: &str,
         token: Token,
     ) -> Option<TabletVersion> {
-        let known = self.keyspaces.get(keyspace)?;
+        let known = self.with_tablets(keyspace)?;
         known.tablet(Some(table), token)?.version()
     }
 
@@ -150,6 +156,7 @@ impl Placement {
             map.clear();
         }
         map.insert(tablet);
+        self.has_tablets = true;
     }
 
     /// Forgets the tablets of a table, or of all tables of the keyspace.

@@ -96,3 +96,27 @@ pub(super) fn prepare_body(prepared: &PreparedRef) -> Vec<u8> {
     .encode(Dialect::V4, &mut body);
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_execute_shows_a_tablets_version_and_only_where_it_is_asked() {
+        let asked = Dialect {
+            tablet_block: true,
+            ..Dialect::V4
+        };
+        let execute = RequestSpec::new(Opcode::Execute, vec![1, 2, 3]);
+        let query = RequestSpec::new(Opcode::Query, vec![1, 2, 3]);
+        let body = |spec, dialect| {
+            let laid_out = Message::of(spec).showing(0xA5).laid_out(dialect);
+            laid_out.expect("the same layout").into_owned()
+        };
+        assert_eq!(body(&execute, asked), [1, 2, 3, 0xA5]);
+        assert_eq!(body(&execute, Dialect::V4), [1, 2, 3]);
+        assert_eq!(body(&query, asked), [1, 2, 3]);
+        // Sent again after another PREPARE: the request itself is as it was.
+        assert_eq!(body(&execute, asked), [1, 2, 3, 0xA5]);
+    }
+}

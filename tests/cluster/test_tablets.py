@@ -9,6 +9,7 @@ from tablet_help import KEYS, create_table, misses, read_all, write_all
 
 from cluster_help import INSERT, KEYSPACE, SELECT, Traffic, check_all, eventually, wait_for_coverage
 from shardlane import Batch
+from shardlane.exceptions import ConfigurationError
 from shardlane.testing import Cluster, faults
 
 
@@ -188,3 +189,25 @@ def test_a_second_client_learns_for_itself(face):
             )
             assert 0 < misses(server, lambda: read_all(second)) <= 8
             assert misses(server, lambda: read_all(second)) == 0
+
+
+def test_what_cannot_be_moved_or_split_is_refused_with_a_reason():
+    with Cluster(2, 2) as server, server.connect() as session:
+        create_table(session, 1, 1)
+        ((first, last, ((node, shard),)),) = server.tablets(KEYSPACE, "t")
+        assert (first, last) == (-(2**63), 2**63 - 1)
+        other = 1 - node
+        for source, target, why in [
+            (other, (node, shard), "no replica"),
+            (node, (node, shard), "already"),
+            (node, (other, 2), "no shard 2"),
+            (node, (5, 0), "no node 5"),
+        ]:
+            with pytest.raises(RuntimeError, match=why):
+                server.migrate_tablet(KEYSPACE, "t", last, source, target)
+        with pytest.raises(RuntimeError, match="has no tablets"):
+            server.tablets("system", "local")
+        with pytest.raises(RuntimeError, match="has no tablets"):
+            server.split_tablets(KEYSPACE, "absent")
+    with pytest.raises(ConfigurationError, match="tablets_routing"):
+        Cluster(1, 1, tablets_routing="v3")  # type: ignore[arg-type]

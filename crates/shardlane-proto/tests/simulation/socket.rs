@@ -83,6 +83,11 @@ impl Socket {
         }
     }
 
+    /// Streams whose answer the client waits for.
+    pub(crate) fn awaited(&self) -> usize {
+        self.tap.awaited.len()
+    }
+
     /// The client is about to read so much.
     pub(crate) fn client_reads(&mut self, mut bytes: &[u8]) {
         while let Some(parser) = &mut self.tap.responses {

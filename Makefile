@@ -91,11 +91,9 @@ soak: simulate fuzz $(STAMPS)/dev $(STAMPS)/extension ## much of all that in som
 	@SHARDLANE_KILL_ROUNDS=100 SHARDLANE_SOAK_STATEMENTS=1000000 \
 		$(PY) -m pytest tests/adversity/test_rolling_kill.py tests/adversity/test_soak.py --log-cli-level=INFO $(PYTEST)
 
-.PHONY: test-live live
+.PHONY: test-live
 test-live: $(STAMPS)/dev $(STAMPS)/extension ## a real Cassandra, of one and of three nodes; `make test` skips it without Java 17 and Maven
 	@SHARDLANE_LIVE=1 $(PY) -m pytest tests/live $(PYTEST)
-
-live: test-live
 
 .PHONY: check
 check: lint units ## formatting, lints, types, arrows, documentation, and the units of the pure crates

@@ -92,6 +92,8 @@ class Node:
         self._watcher: subprocess.Popen[bytes] | None = None
         self.login: dict[str, str] = {}
         """User name and password, by the names of `connect()`'s options, while it asks for them."""
+        self.properties: list[str] = []
+        """Of the JVM, at each start."""
         self.line = line
         if line == "5.0":
             self._settings += "\ndynamic_data_masking_enabled: true\n"
@@ -139,7 +141,7 @@ class Node:
             f"-Dcassandra.config={(self._home / 'cassandra.yaml').as_uri()}",
             f"-Dlogback.configurationFile={HERE / 'logback.xml'}",
             *[f"-Dcassandra.storagedir={self._home}", f"-Dcassandra.logdir={self._home}"],
-            *[f"-D{name}" for name in properties],
+            *[f"-D{name}" for name in (*self.properties, *properties)],
             *["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"],
         ]
         with (self._home / "log").open("ab") as log:

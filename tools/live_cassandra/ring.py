@@ -10,6 +10,8 @@ from .node import Node, Place, addresses_from, free_place
 # Of a node that holds next to nothing.
 HEAP_MEGABYTES_MAX = 448
 TOKENS_PER_NODE = 4
+# How long a node that starts waits for a word from the others before it gives up.
+PATIENCE_MS = 10_000
 TOKEN_MIN = -(2**63)
 
 
@@ -37,6 +39,8 @@ class Ring:
             )
             for number, address in enumerate(addresses_from(first, count))
         ]
+        for node in self.nodes:
+            node.properties.append(f"cassandra.ring_delay_ms={PATIENCE_MS}")
         self.port = port
 
     @property

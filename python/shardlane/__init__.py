@@ -35,6 +35,7 @@ from ._shared.schema.model import (
     UserType,
     View,
 )
+from ._shared.sockets import SocketOptions
 from ._shared.tls import TLS
 from ._shared.topology import (
     ClusterConnections,
@@ -85,6 +86,7 @@ __all__ = [
     "Session",
     "SessionBatch",
     "ShardConnections",
+    "SocketOptions",
     "Table",
     "Tablets",
     "Time",
@@ -120,7 +122,7 @@ def _show_as_ours() -> None:
         UserType,
         View,
     )
-    topology = (Node, NodeConnections, SchemaChange, ShardConnections)
+    topology = (Node, NodeConnections, SchemaChange, ShardConnections, SocketOptions)
     for cls in (*public, *schema, *topology, TLS, Trace, TraceEvent):
         cls.__module__ = __name__
 

@@ -11,6 +11,8 @@ from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar, final
 
+from shardlane._shared.sockets import SocketOptions
+
 __all__ = [
     "EMPTY",
     "UNSET",
@@ -285,12 +287,14 @@ class Cluster:
         connections_per_host: int | None = None,
         shard_awareness: str = "full",
         source_ports: tuple[int, int] | None = None,
+        socket_options: SocketOptions | None = None,
         connect_timeout: float = 5.0,
         keepalive_interval: float = 30.0,
         keepalive_timeout: float = 30.0,
         reconnect_delay_min: float = 0.05,
         reconnect_delay_max: float = 10.0,
         pool_wait: float = 2.0,
+        refresh_interval: float | None = 60.0,
         schema_events: bool = True,
         metadata_request_timeout: float | None = None,
         tablet_warm_up: bool = False,

@@ -16,6 +16,7 @@ use shardlane_wire::Dialect;
 use crate::advisor::Advisor;
 use crate::queue::{Command, Queue};
 use crate::shell::{Shared, Shell, WAKER};
+use crate::socket_options::SocketOptions;
 use crate::ticket::{Completion, Sink, Ticket};
 use crate::timestamps::Timestamps;
 use crate::tls::Tls;
@@ -61,6 +62,7 @@ impl Client {
     pub fn start(
         mut config: Config,
         tls: Option<Tls>,
+        sockets: SocketOptions,
         advisor: Option<Box<dyn Advisor>>,
     ) -> Result<Self, StartError> {
         if config.seed == 0 {
@@ -73,7 +75,15 @@ impl Client {
         let shared = Arc::new(Shared::default());
         let engine = Engine::new(config, process_budget());
         let latencies = engine.latencies();
-        let shell = Shell::new(poll, queue.clone(), shared.clone(), engine, tls, advisor);
+        let shell = Shell::new(
+            poll,
+            queue.clone(),
+            shared.clone(),
+            engine,
+            tls,
+            sockets,
+            advisor,
+        );
         let thread = std::thread::Builder::new()
             .name("shardlane-io".to_owned())
             .spawn(move || shell.run())

@@ -14,11 +14,13 @@ mod queue;
 mod resolve;
 mod shell;
 mod socket;
+mod socket_options;
 mod ticket;
 mod timestamps;
 mod tls;
 
 pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};
+pub use socket_options::SocketOptions;
 pub use ticket::{Sink, Ticket};
 pub use tls::{Identity, Tls, TlsOptions, TlsOptionsError, TlsVersion, Verification};

@@ -17,6 +17,7 @@ use crate::dialect::SharedDialect;
 use crate::queue::{Command, Queue};
 use crate::resolve::resolve;
 use crate::socket::Sock;
+use crate::socket_options::SocketOptions;
 use crate::ticket::{Completion, Sink};
 use crate::tls::{Tls, Trouble};
 
@@ -73,6 +74,7 @@ pub(crate) struct Shell {
     shared: Arc<Shared>,
     engine: Engine<Completion>,
     tls: Option<Tls>,
+    socket_options: SocketOptions,
     advisor: Option<Box<dyn Advisor>>,
     sockets: Vec<Option<Sock>>,
     /// Sockets that had more to read than a turn allows.
@@ -93,6 +95,7 @@ impl Shell {
         shared: Arc<Shared>,
         engine: Engine<Completion>,
         tls: Option<Tls>,
+        socket_options: SocketOptions,
         advisor: Option<Box<dyn Advisor>>,
     ) -> Self {
         Self {
@@ -103,6 +106,7 @@ impl Shell {
             // Without TLS it is never looked at.
             raw: vec![0; if tls.is_some() { RAW_BUFFER_BYTES } else { 0 }],
             tls,
+            socket_options,
             advisor,
             sockets: Vec::new(),
             unread: Vec::new(),
@@ -211,18 +215,20 @@ impl Shell {
                     source_port,
                     name,
                 } => {
-                    let result = Sock::connect(address, source_port).and_then(|mut sock| {
-                        if let Some(tls) = &self.tls {
-                            let stream = tls.connect(address.ip(), name.as_deref());
-                            sock = sock.with_tls(stream.map_err(ConnectFailure::Tls)?);
-                        }
-                        let interest = Interest::READABLE | Interest::WRITABLE;
-                        self.poll
-                            .registry()
-                            .register(&mut sock.stream, Token(conn.0 as usize), interest)
-                            .map_err(|e| ConnectFailure::Failed(e.to_string()))?;
-                        Ok(sock)
-                    });
+                    let options = &self.socket_options;
+                    let result =
+                        Sock::connect(address, source_port, options).and_then(|mut sock| {
+                            if let Some(tls) = &self.tls {
+                                let stream = tls.connect(address.ip(), name.as_deref());
+                                sock = sock.with_tls(stream.map_err(ConnectFailure::Tls)?);
+                            }
+                            let interest = Interest::READABLE | Interest::WRITABLE;
+                            self.poll
+                                .registry()
+                                .register(&mut sock.stream, Token(conn.0 as usize), interest)
+                                .map_err(|e| ConnectFailure::Failed(e.to_string()))?;
+                            Ok(sock)
+                        });
                     match result {
                         Ok(sock) => *self.slot(conn) = Some(sock),
                         Err(failure) => self.engine.handle_connect_failed(now, conn, failure),

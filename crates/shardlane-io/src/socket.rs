@@ -1,16 +1,13 @@
 //! One TCP socket, non-blocking.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::net::SocketAddr;
 
+use crate::socket_options::SocketOptions;
 use crate::tls::{TlsStream, Trouble};
 use mio::net::TcpStream;
 use shardlane_proto::ConnectFailure;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-
-/// The kernel probes an idle peer after so long, besides the protocol's own keepalive.
-const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+use socket2::{Domain, Protocol, Socket, Type};
 
 #[derive(Debug)]
 pub(crate) struct Sock {
@@ -30,6 +27,7 @@ impl Sock {
     pub(crate) fn connect(
         address: SocketAddr,
         source_port: Option<u16>,
+        options: &SocketOptions,
     ) -> Result<Self, ConnectFailure> {
         let failed = |e: io::Error| failure(&e, source_port);
         let socket = Socket::new(
@@ -39,20 +37,8 @@ impl Sock {
         )
         .map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
-        socket.set_tcp_nodelay(true).map_err(failed)?;
-        socket
-            .set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE_IDLE))
-            .map_err(failed)?;
-        if let Some(port) = source_port {
-            // No SO_REUSEADDR: a port in TIME_WAIT must show here, not as a clash at connect.
-            let any: IpAddr = match address {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            socket
-                .bind(&SocketAddr::new(any, port).into())
-                .map_err(failed)?;
-        }
+        options.apply(&socket).map_err(failed)?;
+        options.bind(&socket, address, source_port)?;
         match socket.connect(&address.into()) {
             Ok(()) => {}
             Err(e)
@@ -146,7 +132,7 @@ fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> 
 }
 
 /// Errors that another local port may cure; they show at bind or at connect.
-fn failure(error: &io::Error, source_port: Option<u16>) -> ConnectFailure {
+pub(crate) fn failure(error: &io::Error, source_port: Option<u16>) -> ConnectFailure {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     if source_port.is_some()
         && matches!(

@@ -167,6 +167,9 @@ pub struct Config {
     /// Whether to follow schema changes. Without it keyspaces are read when a control connection is made, and
     /// after this client's own DDL.
     pub schema_events: bool,
+    /// How often the nodes are read again although no event has told of a change, from the last reading on.
+    /// Servers drop events under load, and send each only once. `None`: never.
+    pub refresh_interval: Option<Duration>,
     /// How long to wait for all nodes to report one schema version after DDL.
     pub schema_agreement_timeout: Duration,
     /// Simultaneous connection attempts to one node: a restart of many clients is no storm.
@@ -232,6 +235,7 @@ impl Config {
             shard_aware_block: Duration::from_secs(300),
             pool_wait: Duration::from_secs(2),
             schema_events: true,
+            refresh_interval: Some(Duration::from_secs(60)),
             schema_agreement_timeout: Duration::from_secs(10),
             attempts_per_node_max: 8,
             in_flight_per_connection_max: 32768,

@@ -17,6 +17,7 @@ from .load_balancing import checked_load_balancing
 from .nodes import NodeHandler, checked_filter, checked_translation
 from .profiles import checked_profiles
 from .retry import checked_retry
+from .sockets import SocketOptions, checked_sockets
 from .speculation import describe_speculation
 from .tls import TLS, prepared
 
@@ -57,12 +58,14 @@ class ClusterKeywords(TypedDict, total=False):
     connections_per_shard: int | None
     connections_per_host: int | None
     source_ports: tuple[int, int] | None
+    socket_options: SocketOptions | None
     connect_timeout: float
     keepalive_interval: float
     keepalive_timeout: float
     reconnect_delay_min: float
     reconnect_delay_max: float
     pool_wait: float
+    refresh_interval: float | None
     schema_events: bool
     metadata_request_timeout: float | None
     tablet_warm_up: bool
@@ -142,12 +145,14 @@ class ClusterOptions:
     connections_per_shard: int | None = None
     connections_per_host: int | None = None
     source_ports: tuple[int, int] | None = None
+    socket_options: SocketOptions | None = None
     connect_timeout: float = 5.0
     keepalive_interval: float = 30.0
     keepalive_timeout: float = 30.0
     reconnect_delay_min: float = 0.05
     reconnect_delay_max: float = 10.0
     pool_wait: float = 2.0
+    refresh_interval: float | None = 60.0
     schema_events: bool = True
     metadata_request_timeout: float | None = None
     tablet_warm_up: bool = False
@@ -203,6 +208,9 @@ class ClusterOptions:
             one_of(name, getattr(self, name), (True, False))
         if self.metadata_request_timeout is not None:
             seconds("metadata_request_timeout", self.metadata_request_timeout)
+        if self.refresh_interval is not None:
+            seconds("refresh_interval", self.refresh_interval, remedy="or None for never")
+        checked_sockets(self.socket_options)
         if self.protocol_version is not None:
             self._check_protocol(self.protocol_version)
         one_of("shard_awareness", self.shard_awareness, ("full", "legacy", "off"))

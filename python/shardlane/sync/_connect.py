@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shardlane._shared.profiles import ExecutionProfile
     from shardlane._shared.retry import AnyRetry
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
+    from shardlane._shared.sockets import SocketOptions
     from shardlane._shared.speculation import AnySpeculation
     from shardlane._shared.tls import TLS
 
@@ -94,12 +95,14 @@ def connect(
     connections_per_shard: int | None = None,
     connections_per_host: int | None = None,
     source_ports: tuple[int, int] | None = None,
+    socket_options: SocketOptions | None = None,
     connect_timeout: float = 5.0,
     keepalive_interval: float = 30.0,
     keepalive_timeout: float = 30.0,
     reconnect_delay_min: float = 0.05,
     reconnect_delay_max: float = 10.0,
     pool_wait: float = 2.0,
+    refresh_interval: float | None = 60.0,
     schema_events: bool = True,
     metadata_request_timeout: float | None = None,
     tablet_warm_up: bool = False,
@@ -162,6 +165,8 @@ def connect(
         connections_per_host: for each node, instead, on whichever shards they land.
         source_ports: lowest and highest local port for the shard-aware port; None for 49152 to
             65535.
+        socket_options: what the kernel is told about sockets, and which address connections come
+            from: a `SocketOptions`. None for ``SocketOptions()``.
         connect_timeout: seconds for each attempt to connect, handshake included.
         keepalive_interval: seconds without a byte from the server after which it is asked for one.
         keepalive_timeout: seconds without an answer to that after which the connection is given up.
@@ -169,6 +174,8 @@ def connect(
         reconnect_delay_max: seconds at most between attempts to reconnect.
         pool_wait: seconds at most to wait for connections to all shards before the session is
             returned; those that are missing follow in the background.
+        refresh_interval: seconds after which the nodes of the cluster are read again although no
+            server has told of a change, because what servers tell may get lost; None for never.
         schema_events: whether to follow changes of the schema by others. Without it routing goes by
             the keyspaces of the time when the control connection was made (its own changes aside),
             and ``Cluster.schema()`` reads everything each time.
@@ -234,12 +241,14 @@ def connect(
         connections_per_shard=connections_per_shard,
         connections_per_host=connections_per_host,
         source_ports=source_ports,
+        socket_options=socket_options,
         connect_timeout=connect_timeout,
         keepalive_interval=keepalive_interval,
         keepalive_timeout=keepalive_timeout,
         reconnect_delay_min=reconnect_delay_min,
         reconnect_delay_max=reconnect_delay_max,
         pool_wait=pool_wait,
+        refresh_interval=refresh_interval,
         schema_events=schema_events,
         metadata_request_timeout=metadata_request_timeout,
         tablet_warm_up=tablet_warm_up,

@@ -106,6 +106,7 @@ enum State {
 pub(crate) struct Control {
     contact_points: Vec<ContactPoint>,
     timeout: Duration,
+    refresh_interval: Option<Duration>,
     tablet_warm_up: bool,
     state: State,
     /// Addresses still to try in this round.
@@ -122,6 +123,8 @@ pub(crate) struct Control {
     schema_events: bool,
     refresh: Option<Refresh>,
     refresh_at: Option<Instant>,
+    /// When the nodes are read again whether or not anything was heard of them.
+    periodic_at: Option<Instant>,
     /// What the next refresh is to read.
     pending: Scope,
     /// Counts refreshes begun, so that a waiter can tell those that began after it.
@@ -135,6 +138,7 @@ impl Control {
         Self {
             contact_points: config.contact_points.clone(),
             timeout: config.control_timeout,
+            refresh_interval: config.refresh_interval,
             tablet_warm_up: config.tablet_warm_up,
             state: State::Idle {
                 retry_at: Some(Instant::default()),
@@ -148,6 +152,7 @@ impl Control {
             schema_events: config.schema_events,
             refresh: None,
             refresh_at: None,
+            periodic_at: None,
             pending: Scope::default(),
             generation: 0,
             requests: VecDeque::new(),
@@ -293,6 +298,8 @@ impl Control {
         self.send(REGISTER, &Request::Register(Register { kinds }));
         self.events.push_back(ControlEvent::SchemaUnknown);
         self.pending = Scope::EVERYTHING;
+        // From the end of this reading on.
+        self.periodic_at = None;
         self.begin_refresh(now);
     }
 
@@ -380,7 +387,7 @@ impl Control {
                     abilities.tablets &= query != Query::Tablets;
                     abilities.leaders &= query == Query::Tablets;
                 }
-                return self.count_answer();
+                return self.count_answer(now);
             }
             Response::Error(error) => {
                 return Err(ConnectionError::Protocol(format!(
@@ -407,11 +414,11 @@ impl Control {
             self.ask(token, &query, Some(paging_state));
             return Ok(());
         }
-        self.count_answer()
+        self.count_answer(now)
     }
 
     /// One of the refresh's queries is answered to the end.
-    fn count_answer(&mut self) -> Result<(), ConnectionError> {
+    fn count_answer(&mut self, now: Instant) -> Result<(), ConnectionError> {
         let Some(refresh) = &mut self.refresh else {
             return Ok(());
         };
@@ -419,7 +426,7 @@ impl Control {
         if refresh.outstanding == 0
             && let Some(refresh) = self.refresh.take()
         {
-            self.finish_refresh(refresh)?;
+            self.finish_refresh(now, refresh)?;
         }
         Ok(())
     }
@@ -436,7 +443,7 @@ impl Control {
         Ok(())
     }
 
-    fn finish_refresh(&mut self, refresh: Refresh) -> Result<(), ConnectionError> {
+    fn finish_refresh(&mut self, now: Instant, refresh: Refresh) -> Result<(), ConnectionError> {
         let Refresh {
             generation,
             mut update,
@@ -451,6 +458,11 @@ impl Control {
         if let State::Up { proven, .. } = &mut self.state {
             *proven = true;
             self.backoff.succeed();
+        }
+        if update.scope.nodes
+            && let Some(interval) = self.refresh_interval
+        {
+            self.periodic_at = Some(now + interval);
         }
         self.events.push_back(ControlEvent::Refreshed {
             update: Box::new(update),
@@ -550,8 +562,13 @@ impl Control {
                     let error = ConnectionError::KeepaliveTimeout(self.timeout);
                     self.requests
                         .push_back(ControlRequest::Close { conn, error });
-                } else if self.refresh.is_none() && self.refresh_at.is_some_and(|at| now >= at) {
-                    self.begin_refresh(now);
+                } else if self.refresh.is_none() {
+                    if self.periodic_at.is_some_and(|at| now >= at) {
+                        self.schedule_refresh(now, Duration::ZERO, Scope::NODES);
+                    }
+                    if self.refresh_at.is_some_and(|at| now >= at) {
+                        self.begin_refresh(now);
+                    }
                 }
             }
             _ => {}
@@ -564,7 +581,10 @@ impl Control {
             State::Idle { retry_at } => retry_at,
             State::Up { .. } => match &self.refresh {
                 Some(refresh) => Some(refresh.deadline),
-                None => self.refresh_at,
+                None => [self.refresh_at, self.periodic_at]
+                    .into_iter()
+                    .flatten()
+                    .min(),
             },
             _ => None,
         }

@@ -32,6 +32,7 @@ use super::profiles::Profile;
 use super::request::{Finish, Operation, Request};
 use super::security;
 use super::session::Session;
+use super::sockets;
 use crate::values::registry::Registry;
 use crate::values::user_types::{Compiling, UserTypes};
 
@@ -172,9 +173,9 @@ impl Cluster {
     #[pyo3(signature = (
         contact_points, *, local_datacenter=None, username=None, password=None,
         allowed_authenticators=None, compression=None, protocol_version=None,
-        connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None,
+        connections_per_shard=None, connections_per_host=None, shard_awareness="full", source_ports=None, socket_options=None,
         connect_timeout=5.0, keepalive_interval=30.0, keepalive_timeout=30.0, reconnect_delay_min=0.05,
-        reconnect_delay_max=10.0, pool_wait=2.0, schema_events=true, metadata_request_timeout=None,
+        reconnect_delay_max=10.0, pool_wait=2.0, refresh_interval=Some(60.0), schema_events=true, metadata_request_timeout=None,
         tablet_warm_up=false, zero_token_nodes=false, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, max_in_flight=None, max_queued=65536,
         remote_nodes_per_datacenter=None,
@@ -195,12 +196,14 @@ impl Cluster {
         connections_per_host: Option<u16>,
         shard_awareness: &str,
         source_ports: Option<(u16, u16)>,
+        socket_options: Option<sockets::Given>,
         connect_timeout: f64,
         keepalive_interval: f64,
         keepalive_timeout: f64,
         reconnect_delay_min: f64,
         reconnect_delay_max: f64,
         pool_wait: f64,
+        refresh_interval: Option<f64>,
         schema_events: bool,
         metadata_request_timeout: Option<f64>,
         tablet_warm_up: bool,
@@ -299,6 +302,10 @@ impl Cluster {
         config.reconnect_delay_min = seconds("reconnect_delay_min", reconnect_delay_min)?;
         config.reconnect_delay_max = seconds("reconnect_delay_max", reconnect_delay_max)?;
         config.pool_wait = seconds("pool_wait", pool_wait)?;
+        config.refresh_interval = match refresh_interval {
+            Some(interval) => Some(seconds("refresh_interval", interval)?),
+            None => None,
+        };
         config.schema_events = schema_events;
         config.schema_agreement_timeout =
             seconds("schema_agreement_timeout", schema_agreement_timeout)?;
@@ -319,6 +326,7 @@ impl Cluster {
         let client = Client::start(
             config,
             tls.map(|t| t.0.clone()),
+            socket_options.map(Into::into).unwrap_or_default(),
             callouts.map(|c| c.advisor()),
         )
         .map_err(|e| errors::plain(py, "internal", &e.to_string()))?;

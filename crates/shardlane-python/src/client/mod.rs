@@ -16,6 +16,7 @@ mod profiles;
 mod request;
 mod security;
 mod session;
+mod sockets;
 mod targets;
 
 use pyo3::prelude::*;

@@ -432,7 +432,6 @@ fn all_tablets_are_read_in_advance_if_that_is_wanted() {
 #[test]
 fn events_wait_for_the_rest_of_the_burst() {
     let mut bench = Bench::up();
-    assert_eq!(bench.control.next_timeout(), None);
     let first = bench.now;
     for _ in 0..5 {
         let event = Event::TopologyChange {
@@ -448,9 +447,91 @@ fn events_wait_for_the_rest_of_the_burst() {
     assert_eq!(tables, ["system.local WHERE key = 'local'", "system.peers"]);
 }
 
+const NODES: [&str; 2] = ["system.local WHERE key = 'local'", "system.peers"];
+
+#[test]
+fn nodes_are_read_again_although_no_event_comes() {
+    let mut bench = Bench::up();
+    let interval = Config::new(Vec::new()).refresh_interval.unwrap();
+    for generation in 2..10 {
+        let due = bench.now + interval;
+        assert_eq!(bench.control.next_timeout(), Some(due));
+        bench.now = bench.now + interval - MS;
+        let known = Vec::new;
+        bench
+            .control
+            .handle_timeout(bench.now, known, &mut bench.rng);
+        assert_eq!(bench.tables(), [""; 0], "not before its time");
+        bench.wait(&[]);
+        assert_eq!(bench.now, due);
+        assert_eq!(bench.tables(), NODES);
+        // An answer takes a while, and only its end begins the next interval.
+        bench.now = bench.now + MS * 20;
+        bench.respond(0, &[&node_row(7)]).unwrap();
+        bench.respond(1, &[]).unwrap();
+        assert_eq!(bench.refreshed(), Some((generation, 1)));
+    }
+}
+
+#[test]
+fn what_an_event_has_read_need_not_be_read_again_soon() {
+    let mut bench = Bench::up();
+    let interval = Config::new(Vec::new()).refresh_interval.unwrap();
+    let first = bench.now + interval;
+    bench.now = bench.now + interval - MS;
+    let change = schema_change("a", SchemaTarget::Keyspace);
+    bench.control.handle_event(bench.now, &change);
+    // It tells nothing of nodes, so both are read together when the quiet is over.
+    bench.wait(&[]);
+    assert_eq!(bench.now, first);
+    assert_eq!(bench.tables().len(), 3);
+    bench.answer().unwrap();
+    bench.now = bench.now + interval - MS;
+    let event = Event::TopologyChange {
+        change: shardlane_wire::event::TopologyChangeKind::New,
+        address: address(2),
+    };
+    bench.control.handle_event(bench.now, &event);
+    bench.wait(&[]);
+    assert_eq!(bench.tables(), NODES);
+    bench.respond(0, &[&node_row(7)]).unwrap();
+    bench.respond(1, &[]).unwrap();
+    assert_eq!(bench.control.next_timeout(), Some(bench.now + interval));
+}
+
+#[test]
+fn a_lost_control_connection_is_not_asked_and_a_new_one_begins_anew() {
+    let mut bench = Bench::up();
+    bench.lose();
+    bench.wait(&[1]);
+    bench.connect();
+    bench.establish();
+    assert_eq!(bench.tables().len(), 3);
+    bench.now = bench.now + MS * 3;
+    bench.answer().unwrap();
+    let interval = Config::new(Vec::new()).refresh_interval.unwrap();
+    assert_eq!(bench.control.next_timeout(), Some(bench.now + interval));
+}
+
+#[test]
+fn who_wants_no_periodic_refresh_gets_none() {
+    let config = Config {
+        refresh_interval: None,
+        ..Config::new(vec![ContactPoint::Address(address(1))])
+    };
+    let mut bench = Bench::with(&config);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish();
+    bench.tables();
+    bench.answer().unwrap();
+    assert_eq!(bench.control.next_timeout(), None);
+}
+
 #[test]
 fn a_change_of_the_schema_reads_only_what_it_concerns() {
     let mut bench = Bench::up();
+    let periodic = bench.control.next_timeout();
     let table = || SchemaTarget::Table("t".into());
     for target in [table(), SchemaTarget::Type("u".into())] {
         bench
@@ -459,7 +540,7 @@ fn a_change_of_the_schema_reads_only_what_it_concerns() {
     }
     assert_eq!(
         bench.control.next_timeout(),
-        None,
+        periodic,
         "of no concern to routing"
     );
     let told = std::iter::from_fn(|| bench.control.poll_event());

@@ -18,6 +18,7 @@ from . import exceptions, policies, sync
 from ._core import EMPTY, UNSET, Prepared
 from ._shared.auth import Authenticator
 from ._shared.batches import Batch, BatchKind
+from ._shared.client_routes import ClientRoute, ClientRoutes
 from ._shared.consistency import Consistency
 from ._shared.many import ManyResult
 from ._shared.results import Column, SchemaChange
@@ -63,6 +64,8 @@ __all__ = [
     "Authenticator",
     "Batch",
     "BatchKind",
+    "ClientRoute",
+    "ClientRoutes",
     "Cluster",
     "ClusterConnections",
     "Column",
@@ -123,7 +126,8 @@ def _show_as_ours() -> None:
         View,
     )
     topology = (Node, NodeConnections, SchemaChange, ShardConnections, SocketOptions)
-    for cls in (*public, *schema, *topology, TLS, Trace, TraceEvent):
+    routes = (ClientRoute, ClientRoutes)
+    for cls in (*public, *schema, *topology, *routes, TLS, Trace, TraceEvent):
         cls.__module__ = __name__
 
 

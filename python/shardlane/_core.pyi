@@ -304,6 +304,7 @@ class Cluster:
         max_in_flight: int | None = None,
         max_queued: int = 65536,
         remote_nodes_per_datacenter: int | None = None,
+        client_routes: tuple[Sequence[tuple[str, str | None]], bool] | None = None,
         application_name: str | None = None,
         statement_cache_size: int = 1000,
         seed: int | None = None,
@@ -533,6 +534,9 @@ class Server:
     def fault_hits(self, rule: int) -> int: ...
     def remove_fault(self, rule: int) -> None: ...
     def clear_faults(self) -> None: ...
+    def set_client_routes(
+        self, routes: Sequence[tuple[str, int, str, int, int | None]]
+    ) -> None: ...
     def set_users(self, users: Sequence[tuple[str, str]]) -> None: ...
     def stats(self) -> dict[str, Any]:
         """Returns the counters since the start, or since `reset_stats()`.

@@ -119,6 +119,25 @@ impl fmt::Display for ContactPoint {
     }
 }
 
+/// A way into a private network: the rows of `system.client_routes` with this connection id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRoute {
+    /// What the cluster's operator calls it.
+    pub connection_id: String,
+    /// A host name or IP address to use in the place of those in the rows; their ports count all the same.
+    pub address: Option<String>,
+}
+
+/// Nodes are reached through proxies (ScyllaDB's client routes), and in no other way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRoutes {
+    /// The ways in, the preferred one first; at least one.
+    pub connections: Vec<ClientRoute>,
+    /// Whether the proxies lead to the shard-aware port as well, under its own number, and leave source ports
+    /// as they are. A load balancer does not.
+    pub shard_aware_port: bool,
+}
+
 /// Compression of frame bodies, negotiated in STARTUP.
 pub use shardlane_wire::Compression;
 
@@ -195,6 +214,8 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// Nodes of each other datacenter that are connected to; `None`: all of them.
     pub remote_nodes_per_datacenter_max: Option<usize>,
+    /// Nodes are reached by client routes. Not together with `asks_about_nodes` that changes addresses.
+    pub client_routes: Option<ClientRoutes>,
     /// The application is asked which nodes to use, and under which addresses.
     pub asks_about_nodes: bool,
     /// Whether anybody listens to events. May change at any time.
@@ -212,6 +233,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// How far the client goes to reach a shard, by whatever way nodes are reached.
+    pub(crate) fn shard_awareness(&self) -> ShardAwareness {
+        match (&self.client_routes, self.shard_awareness) {
+            (Some(routes), ShardAwareness::Full) if !routes.shard_aware_port => {
+                ShardAwareness::Legacy
+            }
+            (_, awareness) => awareness,
+        }
+    }
+
     /// The defaults, for the given contact points.
     #[must_use]
     pub fn new(contact_points: Vec<ContactPoint>) -> Self {
@@ -248,6 +279,7 @@ impl Config {
             tablets_per_table_max: 1 << 20,
             policy: Arc::default(),
             remote_nodes_per_datacenter_max: None,
+            client_routes: None,
             asks_about_nodes: false,
             tells_events: Arc::default(),
             requests_in_flight_max: None,

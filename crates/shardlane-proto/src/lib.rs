@@ -30,8 +30,8 @@ pub use advice::{
 };
 pub use cluster::{ClusterView, Coordinator, KeyspaceView, NodeView};
 pub use config::{
-    AllowedAuthenticators, Compression, Config, ContactPoint, Credentials, Login, PoolSize,
-    ShardAwareness,
+    AllowedAuthenticators, ClientRoute, ClientRoutes, Compression, Config, ContactPoint,
+    Credentials, Login, PoolSize, ShardAwareness,
 };
 pub use engine::{AttemptBudget, Effect, Engine, EngineLoad};
 pub use error::{

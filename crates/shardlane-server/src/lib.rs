@@ -25,6 +25,7 @@ pub use config::{
     Authenticator, ClusterConfig, Credentials, ShardAssignment, Shards, StartError, TabletsRouting,
     Timeouts,
 };
+pub use engine::ClientRoute;
 pub use faults::{Condition, PortFault, Reaction, Rule, RuleId, TabletLie};
 pub use stats::{ClusterStats, NodeStats, PortKind, ShardStats};
 pub use tls::{COMMON_NAME, CertificateFlaw, TlsConfig, TlsVersions};

@@ -20,11 +20,19 @@ pub enum EventKind {
     StatusChange,
     /// Keyspaces, tables and the like.
     SchemaChange,
+    /// Where proxies of a private network lead to (ScyllaDB, not part of the specification: servers that do
+    /// not know it refuse a REGISTER that asks for it).
+    ClientRoutesChange,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::TopologyChange, Self::StatusChange, Self::SchemaChange];
+    pub const ALL: [Self; 4] = [
+        Self::TopologyChange,
+        Self::StatusChange,
+        Self::SchemaChange,
+        Self::ClientRoutesChange,
+    ];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +40,7 @@ impl EventKind {
             Self::TopologyChange => "TOPOLOGY_CHANGE",
             Self::StatusChange => "STATUS_CHANGE",
             Self::SchemaChange => "SCHEMA_CHANGE",
+            Self::ClientRoutesChange => "CLIENT_ROUTES_CHANGE",
         }
     }
 
@@ -64,6 +73,60 @@ pub enum Event {
     },
     /// The schema has changed.
     SchemaChange(SchemaChange),
+    /// Routes to nodes have changed.
+    ClientRoutesChange(ClientRoutesChange),
+}
+
+/// What `system.client_routes` has to be read again for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientRoutesChange {
+    /// Rows of these connection ids and host ids: the first with the first, and so on.
+    UpdateNodes {
+        /// Connection ids.
+        connection_ids: Vec<Box<str>>,
+        /// Host ids, as texts. As many, unless the server is in error.
+        host_ids: Vec<Box<str>>,
+    },
+    /// A change of a kind that is not known here: anything may have changed. What else the server said of it
+    /// is left out.
+    Other(Box<str>),
+}
+
+const UPDATE_NODES: &str = "UPDATE_NODES";
+
+impl ClientRoutesChange {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let what = "kind of change of client routes";
+        match self {
+            Self::UpdateNodes {
+                connection_ids,
+                host_ids,
+            } => {
+                write_string(out, UPDATE_NODES, what)?;
+                write_string_list(out, connection_ids, "connection ids")?;
+                write_string_list(out, host_ids, "host ids")
+            }
+            Self::Other(kind) => write_string(out, kind, what),
+        }
+    }
+
+    /// Reads all that is left.
+    fn read(mut reader: Reader<'_>) -> Result<Self, WireError> {
+        let kind = reader.string("kind of change of client routes")?;
+        if kind != UPDATE_NODES {
+            return Ok(Self::Other(kind.into()));
+        }
+        let change = Self::UpdateNodes {
+            connection_ids: boxed(reader.string_list("connection ids")?),
+            host_ids: boxed(reader.string_list("host ids")?),
+        };
+        reader.finish("EVENT")?;
+        Ok(change)
+    }
+}
+
+fn boxed(texts: Vec<&str>) -> Vec<Box<str>> {
+    texts.into_iter().map(Box::from).collect()
 }
 
 macro_rules! names {
@@ -183,6 +246,7 @@ impl Event {
             Self::TopologyChange { .. } => EventKind::TopologyChange,
             Self::StatusChange { .. } => EventKind::StatusChange,
             Self::SchemaChange(_) => EventKind::SchemaChange,
+            Self::ClientRoutesChange(_) => EventKind::ClientRoutesChange,
         }
     }
 
@@ -203,6 +267,7 @@ impl Event {
                 write_inet(out, *address);
             }
             Self::SchemaChange(change) => change.encode(dialect.into(), out)?,
+            Self::ClientRoutesChange(change) => change.encode(out)?,
         }
         Ok(())
     }
@@ -225,6 +290,9 @@ impl Event {
             },
             EventKind::SchemaChange => {
                 Self::SchemaChange(SchemaChange::read(dialect.into(), &mut reader)?)
+            }
+            EventKind::ClientRoutesChange => {
+                return ClientRoutesChange::read(reader).map(Self::ClientRoutesChange);
             }
         };
         reader.finish("EVENT")?;
@@ -296,16 +364,42 @@ impl SchemaChange {
 }
 
 fn read_argument_types(reader: &mut Reader<'_>) -> Result<Vec<Box<str>>, WireError> {
-    Ok(reader
-        .string_list("argument types")?
-        .into_iter()
-        .map(Box::from)
-        .collect())
+    reader.string_list("argument types").map(boxed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_of_client_routes_to_the_byte() {
+        let mut body = Vec::new();
+        for text in ["CLIENT_ROUTES_CHANGE", "UPDATE_NODES"] {
+            write_string(&mut body, text, "text").expect("short");
+        }
+        body.extend(b"\0\x01\0\x01a\0\x02\0\x01h\0\0");
+        let event = Event::ClientRoutesChange(ClientRoutesChange::UpdateNodes {
+            connection_ids: vec!["a".into()],
+            host_ids: vec!["h".into(), "".into()],
+        });
+        assert_eq!(Event::decode(Version::V4, &body), Ok(event.clone()));
+        let mut encoded = Vec::new();
+        event.encode(Version::V4, &mut encoded).expect("short");
+        assert_eq!(encoded, body);
+        assert!(Event::decode(Version::V4, &body[..body.len() - 1]).is_err());
+        body.push(0);
+        assert!(Event::decode(Version::V4, &body).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_change_of_client_routes_that_is_not_known_is_no_error() {
+        let mut body = Vec::new();
+        for text in ["CLIENT_ROUTES_CHANGE", "MOVE_NODES", "whatever follows"] {
+            write_string(&mut body, text, "text").expect("short");
+        }
+        let event = Event::ClientRoutesChange(ClientRoutesChange::Other("MOVE_NODES".into()));
+        assert_eq!(Event::decode(Version::V4, &body), Ok(event));
+    }
 
     #[test]
     fn a_function_s_change_in_v3_as_cassandra_tells_it() {

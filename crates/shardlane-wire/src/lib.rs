@@ -42,7 +42,9 @@ pub use compression::{Compression, CompressionError};
 pub use consistency::{Consistency, SerialConsistency};
 pub use dialect::Dialect;
 pub use error::{ErrorBody, ErrorDetail, Failures, RateLimitOp, WriteType};
-pub use event::{Event, EventKind, SchemaChange, SchemaChangeKind, SchemaTarget};
+pub use event::{
+    ClientRoutesChange, Event, EventKind, SchemaChange, SchemaChangeKind, SchemaTarget,
+};
 pub use extensions::{ShardInfo, StartupOptions, SupportedOptions};
 pub use frame::{Direction, Flags, FrameHeader, FrameMark, HEADER_LEN, Opcode, Version};
 pub use parser::{Frame, FrameError, FrameParser};

@@ -10,6 +10,7 @@ from shardlane.exceptions import ConfigurationError
 
 from .auth import LoginHandler, checked_auth, checked_authenticators
 from .callouts import Helpers
+from .client_routes import checked_routes, described
 from .checks import one_of, positive, seconds
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from .auth import AuthProvider, RunAwaitable
     from .callouts import Handler
+    from .client_routes import ClientRoutes
     from .load_balancing import AnyLoadBalancing, Target
     from .nodes import AddressTranslation, Listeners, NodeChoice
     from .profiles import ExecutionProfile
@@ -77,6 +79,7 @@ class ClusterKeywords(TypedDict, total=False):
     remote_nodes_per_datacenter: int | None
     node_filter: NodeChoice | None
     address_translation: AddressTranslation | None
+    client_routes: ClientRoutes | None
     application_name: str | None
     statement_cache_size: int
     udt_factory: str
@@ -164,6 +167,7 @@ class ClusterOptions:
     remote_nodes_per_datacenter: int | None = None
     node_filter: NodeChoice | None = None
     address_translation: AddressTranslation | None = None
+    client_routes: ClientRoutes | None = None
     application_name: str | None = None
     statement_cache_size: int = 1000
     udt_factory: str = "named"
@@ -229,6 +233,7 @@ class ClusterOptions:
         positive("remote_nodes_per_datacenter", remote, 1_000_000, zero=True, or_none=True)
         checked_filter(self.node_filter)
         checked_translation(self.address_translation)
+        checked_routes(self.client_routes, self.address_translation)
         positive("statement_cache_size", self.statement_cache_size, 2**31)
         for name in (
             "connect_timeout",
@@ -291,6 +296,7 @@ class ClusterOptions:
         choice, translation = options.pop("node_filter"), options.pop("address_translation")
         if choice is not None or translation is not None:
             handlers["nodes"] = NodeHandler(choice, translation)
+        options["client_routes"] = described(self.client_routes)
         handlers.update(listeners.handlers())
         helpers = Helpers(handlers)
         options.update(callouts=helpers.core, asks=helpers.lanes)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shardlane._shared.consistency import Consistency
     from shardlane._shared.contact_points import ContactPoints
     from shardlane._shared.load_balancing import AnyLoadBalancing
+    from shardlane._shared.client_routes import ClientRoutes
     from shardlane._shared.nodes import AddressTranslation, NodeChoice
     from shardlane._shared.options import ConnectKeywords
     from shardlane._shared.profiles import ExecutionProfile
@@ -114,6 +115,7 @@ def connect(
     remote_nodes_per_datacenter: int | None = None,
     node_filter: NodeChoice | None = None,
     address_translation: AddressTranslation | None = None,
+    client_routes: ClientRoutes | None = None,
     application_name: str | None = None,
     statement_cache_size: int = 1000,
     udt_factory: str = "named",
@@ -197,6 +199,8 @@ def connect(
         address_translation: where nodes are, if that is not where the servers say: a dict of
             addresses, or a callable that is given a `Node` and returns an address. Both are called
             on a thread of the driver.
+        client_routes: how to reach nodes behind the proxies of a private network (PrivateLink): a
+            `ClientRoutes`. None: nodes are where the servers say.
         application_name: for the server, which lists its clients.
         statement_cache_size: prepared statements to keep for each keyspace, least recently used
             first out.
@@ -260,6 +264,7 @@ def connect(
         remote_nodes_per_datacenter=remote_nodes_per_datacenter,
         node_filter=node_filter,
         address_translation=address_translation,
+        client_routes=client_routes,
         application_name=application_name,
         statement_cache_size=statement_cache_size,
         udt_factory=udt_factory,

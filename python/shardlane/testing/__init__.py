@@ -14,7 +14,7 @@ has the words for what may go wrong; `shardlane.testing.plugin` is the pytest pl
 from __future__ import annotations
 
 from . import faults
-from ._cluster import Cluster, Fault, Tablet, TestNode
+from ._cluster import Cluster, Fault, NodeRoute, Tablet, TestNode
 from ._stats import ClusterStats, NodeStats, ShardStats
 from ._tls import ServerTLS
 
@@ -22,6 +22,7 @@ __all__ = [
     "Cluster",
     "ClusterStats",
     "Fault",
+    "NodeRoute",
     "NodeStats",
     "ServerTLS",
     "ShardStats",
@@ -30,6 +31,7 @@ __all__ = [
     "faults",
 ]
 
-for _public in (Cluster, ClusterStats, Fault, NodeStats, ServerTLS, ShardStats, Tablet, TestNode):
+_classes = (Cluster, ClusterStats, Fault, NodeRoute, NodeStats, ServerTLS, ShardStats, Tablet, TestNode)
+for _public in _classes:
     # What users see is where they import it from.
     _public.__module__ = __name__

@@ -253,6 +253,20 @@ class Cluster:
         self._faults = [*(known for known in self._faults if known.is_in_force), fault]
         return fault
 
+    def set_client_routes(self, routes: Sequence[NodeRoute]) -> None:
+        """Change what ``system.client_routes`` tells: through which proxies nodes are reached.
+
+        Clients that have ``client_routes=`` are told which rows have changed.
+
+        Args:
+            routes: all that there are from now on.
+
+        Raises:
+            RuntimeError: there is no such node, two routes of one connection id lead to one node,
+                or a route has no address or port.
+        """
+        self._running.set_client_routes([tuple(route) for route in routes])
+
     def set_users(self, users: Mapping[str, str]) -> None:
         """Change who may log in: names and passwords. Connections that are open stay so."""
         self._running.set_users(list(users.items()))
@@ -300,6 +314,21 @@ class Cluster:
             f"<shardlane.testing.Cluster: {len(nodes)} nodes from {nodes[0].address} on,"
             f" port {self.port}, shard-aware port {self.shard_aware_port}>"
         )
+
+
+class NodeRoute(NamedTuple):
+    """A way to a node through a proxy: a row of ``system.client_routes``."""
+
+    connection_id: str
+    """Which proxy, or private connection."""
+    node: int
+    """Number of the node."""
+    address: str
+    """Host name or IP address of the proxy."""
+    port: int
+    """Its port for this node."""
+    tls_port: int | None = None
+    """Its port for this node's port with TLS."""
 
 
 class Tablet(NamedTuple):

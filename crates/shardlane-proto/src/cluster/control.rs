@@ -16,6 +16,7 @@ use shardlane_wire::{
 };
 
 use super::refresh::{Abilities, Query, Refresh, Scope};
+use super::routes::RouteScope;
 use super::topology::Update;
 use crate::config::{Config, ContactPoint};
 use crate::error::ConnectionError;
@@ -108,6 +109,8 @@ pub(crate) struct Control {
     timeout: Duration,
     refresh_interval: Option<Duration>,
     tablet_warm_up: bool,
+    /// Of the client routes that are configured, if any.
+    connection_ids: Vec<Box<str>>,
     state: State,
     /// Addresses still to try in this round.
     candidates: VecDeque<SocketAddr>,
@@ -140,6 +143,13 @@ impl Control {
             timeout: config.control_timeout,
             refresh_interval: config.refresh_interval,
             tablet_warm_up: config.tablet_warm_up,
+            connection_ids: config
+                .client_routes
+                .as_ref()
+                .map_or_else(Vec::new, |routes| {
+                    let ids = routes.connections.iter();
+                    ids.map(|c| c.connection_id.as_str().into()).collect()
+                }),
             state: State::Idle {
                 retry_at: Some(Instant::default()),
             },
@@ -293,7 +303,12 @@ impl Control {
             proven: false,
         };
         let mut kinds = EventKind::ALL.to_vec();
-        kinds.retain(|&kind| self.schema_events || kind != EventKind::SchemaChange);
+        kinds.retain(|kind| match kind {
+            EventKind::SchemaChange => self.schema_events,
+            // Servers that do not know it refuse to be asked for it.
+            EventKind::ClientRoutesChange => !self.connection_ids.is_empty(),
+            EventKind::TopologyChange | EventKind::StatusChange => true,
+        });
         // REGISTER goes first, so that no change between reading and listening is missed.
         self.send(REGISTER, &Request::Register(Register { kinds }));
         self.events.push_back(ControlEvent::SchemaUnknown);
@@ -311,7 +326,9 @@ impl Control {
         self.refresh_at = None;
         self.generation += 1;
         let scope = std::mem::take(&mut self.pending);
-        let refresh = Refresh::new(self.generation, scope, abilities, now + self.timeout);
+        let ids = &self.connection_ids;
+        let deadline = now + self.timeout;
+        let refresh = Refresh::new(self.generation, scope, abilities, ids, deadline);
         for (token, query) in (0..).zip(&refresh.queries) {
             self.ask(token, query, None);
         }
@@ -366,6 +383,10 @@ impl Control {
         if token == REGISTER {
             return match response {
                 Response::Ready => Ok(()),
+                Response::Error(error) => Err(ConnectionError::Protocol(format!(
+                    "the server refused to tell of events: {}",
+                    error.message
+                ))),
                 other => Err(unexpected(other, "REGISTER")),
             };
         }
@@ -488,6 +509,12 @@ impl Control {
             }
             Event::TopologyChange { .. } => {
                 self.schedule_refresh(now, EVENT_QUIET, Scope::NODES);
+            }
+            Event::ClientRoutesChange(change) => {
+                let routes = RouteScope::of_event(change, &self.connection_ids);
+                if let Some(scope) = Scope::routes(routes) {
+                    self.schedule_refresh(now, Duration::ZERO, scope);
+                }
             }
             Event::SchemaChange(change) => {
                 self.events.extend(unplaced_by(change));

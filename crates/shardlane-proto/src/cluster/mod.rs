@@ -6,6 +6,7 @@ mod node;
 mod placement;
 mod refresh;
 mod rings;
+mod routes;
 mod rows;
 mod selection;
 mod topology;
@@ -26,6 +27,8 @@ use self::placement::Placement;
 pub(crate) use self::placement::Replicas;
 pub(crate) use self::refresh::Scope;
 use self::rings::Rings;
+use self::routes::Routes;
+pub(crate) use self::routes::Way;
 pub(crate) use self::rows::for_each_row;
 pub(crate) use self::selection::Verdict;
 #[cfg(test)]
@@ -51,6 +54,7 @@ pub(crate) struct Cluster {
     placement: Placement,
     tablets_per_table_max: usize,
     rotation: usize,
+    routes: Option<Routes>,
     /// What the application says about nodes.
     verdicts: HashMap<HostId, Verdict>,
     /// Made when somebody looks; `None`: something has changed since.
@@ -62,6 +66,7 @@ impl Cluster {
         Self {
             local_datacenter: config.local_datacenter.clone(),
             tablets_per_table_max: config.tablets_per_table_max,
+            routes: Routes::new(config),
             ..Self::default()
         }
     }
@@ -98,6 +103,9 @@ impl Cluster {
             let told = self.translate(&mut update.topology);
             gone = self.apply_topology(config, &update.topology);
             self.select(config, &told);
+        }
+        if let Some(routes) = &mut self.routes {
+            routes.take(&update.scope.routes, update.routes);
         }
         for (keyspace, table, tablet) in update.tablets {
             self.learn_tablet(&keyspace, &table, tablet);
@@ -306,8 +314,11 @@ impl Cluster {
     }
 
     pub(crate) fn by_address(&self, address: SocketAddr) -> Option<NodeKey> {
+        // Servers do not tell each other's ports, and those of proxies are others.
+        let by_ip = self.is_routed();
+        let is = |known: SocketAddr| known == address || (by_ip && known.ip() == address.ip());
         self.nodes()
-            .find(|(_, n)| n.told_address == address || n.coordinator.address == address)
+            .find(|(_, n)| is(n.told_address) || is(n.coordinator.address))
             .map(|(key, _)| key)
     }
 
@@ -332,10 +343,9 @@ impl Cluster {
     pub(crate) fn addresses_to_try(&self) -> Vec<SocketAddr> {
         let mut keys = self.keys();
         keys.sort_by_key(|&key| (!self.is_usable(key), !self.is_local(key), key));
-        keys.iter()
-            .filter_map(|&key| self.node(key))
-            .filter(|n| !n.is_excluded)
-            .map(|n| n.coordinator.address)
+        keys.into_iter()
+            .filter(|&key| self.node(key).is_some_and(|n| !n.is_excluded))
+            .filter_map(|key| self.known_address(key))
             .collect()
     }
 
@@ -416,6 +426,7 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         is_excluded: false,
         is_new: true,
         told_address: info.address,
+        route: None,
         pool: Pool::new(config),
         counters: Vec::new(),
         opened_total: 0,

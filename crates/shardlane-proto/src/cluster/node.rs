@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use shardlane_routing::HostId;
 
+use super::routes::Route;
 use super::view::NodeView;
 use crate::metrics::{ConnectionView, PoolView, ShardCounters};
 use crate::pool::Pool;
@@ -53,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) is_new: bool,
     /// Where the servers say it is, which may be another address than the one in use.
     pub(crate) told_address: SocketAddr,
+    /// How it is reached, where client routes are configured.
+    pub(crate) route: Option<Route>,
     pub(crate) pool: Pool,
     pub(crate) counters: Vec<Arc<ShardCounters>>,
     pub(crate) opened_total: u64,

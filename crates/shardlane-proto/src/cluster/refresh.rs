@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shardlane_routing::HostId;
 use shardlane_wire::Dialect;
 use shardlane_wire::frame::Version;
 
+use super::routes::RouteScope;
 use super::topology::Update;
 use crate::time::Instant;
 
@@ -31,28 +33,41 @@ pub(crate) struct Scope {
     /// `system.local` and the peers: topology, and schema versions.
     pub(crate) nodes: bool,
     pub(crate) keyspaces: Keyspaces,
+    /// Client routes, where they are configured.
+    pub(crate) routes: RouteScope,
 }
 
 impl Scope {
     pub(crate) const EVERYTHING: Self = Self {
         nodes: true,
         keyspaces: Keyspaces::All,
+        routes: RouteScope::All,
     };
     pub(crate) const NODES: Self = Self {
         nodes: true,
         keyspaces: Keyspaces::Unread,
+        routes: RouteScope::All,
     };
 
     pub(crate) fn keyspace(name: &str) -> Self {
         Self {
             nodes: false,
             keyspaces: Keyspaces::Named(BTreeSet::from([name.into()])),
+            routes: RouteScope::Unread,
         }
+    }
+
+    pub(crate) fn routes(routes: RouteScope) -> Option<Self> {
+        (routes != RouteScope::Unread).then(|| Self {
+            routes,
+            ..Self::default()
+        })
     }
 
     /// Adds what `other` reads.
     pub(crate) fn merge(&mut self, other: Self) {
         self.nodes |= other.nodes;
+        self.routes.merge(other.routes);
         self.keyspaces = match (std::mem::take(&mut self.keyspaces), other.keyspaces) {
             (Keyspaces::All, _) | (_, Keyspaces::All) => Keyspaces::All,
             (Keyspaces::Unread, some) | (some, Keyspaces::Unread) => some,
@@ -105,6 +120,11 @@ pub(crate) enum Query {
     PartitionKeys(Option<Box<str>>),
     /// Which keyspaces are strongly consistent. Not essential: without it requests go to any replica.
     Consistency(Option<Box<str>>),
+    /// Client routes of a connection id: to one node, or to all.
+    Routes {
+        connection_id: Box<str>,
+        host_id: Option<HostId>,
+    },
     /// Of all tables. Not essential: who is refused them learns them one by one.
     Tablets,
 }
@@ -146,6 +166,17 @@ impl Query {
                 name,
             ),
             Self::Consistency(name) => of("keyspace_name, consistency", "scylla_keyspaces", name),
+            Self::Routes {
+                connection_id,
+                host_id,
+            } => {
+                let id = connection_id.replace('\'', "''");
+                let node = host_id.map_or_else(String::new, |id| format!(" AND host_id = {id}"));
+                format!(
+                    "SELECT connection_id, host_id, address, port, tls_port FROM system.client_routes \
+                     WHERE connection_id = '{id}'{node}"
+                )
+            }
             Self::Tablets => {
                 "SELECT keyspace_name, table_name, last_token, replicas FROM system.tablets"
                     .to_owned()
@@ -154,7 +185,7 @@ impl Query {
     }
 
     /// The queries that read `scope`.
-    fn all(scope: &Scope, abilities: Abilities) -> Vec<Self> {
+    fn all(scope: &Scope, abilities: Abilities, connection_ids: &[Box<str>]) -> Vec<Self> {
         let mut queries = Vec::new();
         if scope.nodes {
             queries.push(Self::Local);
@@ -163,6 +194,19 @@ impl Query {
             } else {
                 Self::Peers
             });
+        }
+        match &scope.routes {
+            RouteScope::Unread => {}
+            RouteScope::All => queries.extend(connection_ids.iter().map(|id| Self::Routes {
+                connection_id: id.clone(),
+                host_id: None,
+            })),
+            RouteScope::Rows(rows) => {
+                queries.extend(rows.iter().map(|(id, host_id)| Self::Routes {
+                    connection_id: id.clone(),
+                    host_id: Some(*host_id),
+                }));
+            }
         }
         let names: Vec<Option<Box<str>>> = match &scope.keyspaces {
             Keyspaces::Unread => Vec::new(),
@@ -204,16 +248,19 @@ impl Refresh {
         generation: u64,
         scope: Scope,
         abilities: Abilities,
+        connection_ids: &[Box<str>],
         deadline: Instant,
     ) -> Self {
-        let queries = Query::all(&scope, abilities);
+        let queries = Query::all(&scope, abilities, connection_ids);
+        let mut update = Update::new(scope);
+        update.is_routed = !connection_ids.is_empty();
         Self {
             generation,
             outstanding: queries.len(),
             queries,
             deadline,
             pages: 0,
-            update: Update::new(scope),
+            update,
         }
     }
 }
@@ -246,7 +293,7 @@ mod tests {
         let cassandra = Abilities::new(Dialect::V4, false, true);
         let old = Abilities::new(Dialect::new(Version::V3), false, true);
         let texts = |scope: &Scope, abilities| -> Vec<String> {
-            let queries = Query::all(scope, abilities);
+            let queries = Query::all(scope, abilities, &[]);
             queries.iter().map(Query::text).collect()
         };
         assert_eq!(
@@ -272,11 +319,40 @@ mod tests {
     }
 
     #[test]
+    fn routes_are_read_with_the_nodes_or_alone() {
+        let scylla = Abilities::new(Dialect::V4, true, false);
+        let ids = ["a".into(), "it's".into()];
+        let texts = |scope: &Scope| -> Vec<String> {
+            let queries = Query::all(scope, scylla, &ids);
+            queries.iter().map(Query::text).collect()
+        };
+        let routes =
+            "SELECT connection_id, host_id, address, port, tls_port FROM system.client_routes";
+        assert_eq!(
+            texts(&Scope::NODES)[2..],
+            [
+                format!("{routes} WHERE connection_id = 'a'"),
+                format!("{routes} WHERE connection_id = 'it''s'"),
+            ]
+        );
+        let rows = RouteScope::Rows(BTreeSet::from([("a".into(), HostId([7; 16]))]));
+        let scope = Scope::routes(rows).expect("something to read");
+        assert_eq!(
+            texts(&scope),
+            [format!(
+                "{routes} WHERE connection_id = 'a' AND host_id = 07070707-0707-0707-0707-070707070707"
+            )]
+        );
+        assert_eq!(Scope::routes(RouteScope::Unread), None);
+        assert_eq!(texts(&Scope::keyspace("k")).len(), 1);
+    }
+
+    #[test]
     fn scylla_is_told_how_long_it_may_take_and_asked_for_tablets_if_that_is_wanted() {
         let wanting = Abilities::new(Dialect::V4, true, true);
-        let queries = Query::all(&Scope::EVERYTHING, wanting);
+        let queries = Query::all(&Scope::EVERYTHING, wanting, &[]);
         assert_eq!(queries.last(), Some(&Query::Tablets));
-        assert!(!Query::all(&Scope::NODES, wanting).contains(&Query::Tablets));
+        assert!(!Query::all(&Scope::NODES, wanting, &[]).contains(&Query::Tablets));
         assert!(
             !Abilities::new(Dialect::V4, false, true).tablets,
             "Apache Cassandra has none"

@@ -7,6 +7,7 @@ use shardlane_routing::{HostId, Tablet, Token, tablets::payload};
 use shardlane_wire::{Rows, WireError};
 
 use super::refresh::{Query, Scope};
+use super::routes::RouteRow;
 use super::rows::{SystemRow, for_each_row};
 
 /// A node as the system tables describe it.
@@ -47,10 +48,16 @@ pub(crate) struct Update {
     pub(crate) topology: Topology,
     pub(crate) keyspaces: BTreeMap<Box<str>, KeyspaceInfo>,
     pub(crate) tablets: Vec<TabletRow>,
+    pub(crate) routes: Vec<RouteRow>,
+    /// The connection leads through a proxy, whose address says nothing of where nodes are.
+    pub(crate) is_routed: bool,
     strongly_consistent: Vec<String>,
     /// Key columns by keyspace and table, as they come.
     key_columns: BTreeMap<(Box<str>, String), KeyColumns>,
 }
+
+/// The port of nodes behind a proxy, where they do not tell it: nobody connects to it.
+const UNTOLD_PORT: u16 = 9042;
 
 /// A tablet as `system.tablets` has it: keyspace, table, where it ends, who has it.
 pub(crate) type TabletRow = (String, String, Tablet);
@@ -73,13 +80,26 @@ impl Update {
         rows: &Rows<'_>,
         via: SocketAddr,
     ) -> Result<(), WireError> {
+        let via = if self.is_routed {
+            SocketAddr::new(via.ip(), UNTOLD_PORT)
+        } else {
+            via
+        };
+        let is_routed = self.is_routed;
         let topology = &mut self.topology;
         match query {
             Query::Local => for_each_row(rows, |row| {
                 topology.cluster_name = row.text("cluster_name").unwrap_or_default();
                 topology.partitioner = row.text("partitioner").unwrap_or_default();
-                // The address that was reached, not the one the node believes in: it is known to work.
-                if let Some(node) = node(row, via) {
+                // The address that was reached, not the one the node believes in: it is known to work. But
+                // a proxy's is none by which the node could be told from others.
+                let own = row.inet("rpc_address").filter(|ip| !ip.is_unspecified());
+                let own = own.or_else(|| row.inet("broadcast_address"));
+                let address = match own.filter(|_| is_routed) {
+                    Some(ip) => SocketAddr::new(ip, via.port()),
+                    None => via,
+                };
+                if let Some(node) = node(row, address) {
                     topology.nodes.insert(0, node);
                 }
             }),
@@ -115,6 +135,7 @@ impl Update {
                     self.strongly_consistent.extend(row.text("keyspace_name"));
                 }
             }),
+            Query::Routes { .. } => for_each_row(rows, |row| self.routes.extend(route(row))),
             Query::Tablets => for_each_row(rows, |row| self.tablets.extend(tablet(row))),
             Query::PartitionKeys(_) => for_each_row(rows, |row| {
                 if row.text("kind").as_deref() != Some("partition_key") {
@@ -189,6 +210,21 @@ fn node(row: &SystemRow<'_>, address: SocketAddr) -> Option<NodeInfo> {
         release_version: row.text("release_version").unwrap_or_default(),
         tokens,
         schema_version: row.uuid("schema_version"),
+    })
+}
+
+fn route(row: &SystemRow<'_>) -> Option<RouteRow> {
+    let port = |column| {
+        row.int(column)
+            .and_then(|p| u16::try_from(p).ok())
+            .filter(|&p| p != 0)
+    };
+    Some(RouteRow {
+        connection_id: row.text("connection_id")?.into(),
+        host_id: row.uuid("host_id")?,
+        address: row.text("address"),
+        port: port("port"),
+        tls_port: port("tls_port"),
     })
 }
 

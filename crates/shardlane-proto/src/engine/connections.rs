@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{ConnId, Effect, Engine, Life, RequestKey};
 use crate::advice::ClusterEventKind;
 use crate::advice::QuestionId;
-use crate::cluster::{ControlRequest, NodeKey, Scope};
+use crate::cluster::{ControlRequest, NodeKey, Scope, Way};
 use crate::config::Config;
 use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
@@ -71,11 +71,19 @@ impl<C> Engine<C> {
                 continue;
             }
             while let Some(via) = self.cluster.node(key).and_then(|n| n.pool.next_open(now)) {
+                let address = match self.cluster.way_to(key) {
+                    Way::To(address) => address,
+                    Way::Resolve(host) => {
+                        self.look_up(host.to_string(), None);
+                        break;
+                    }
+                    Way::Wait | Way::None => break,
+                };
                 if !self.budget.acquire() {
                     self.pool_timer = Some(now + BUDGET_RETRY);
                     return;
                 }
-                self.open_for_pool(now, key, via);
+                self.open_for_pool(now, key, via, address);
             }
             let next = self
                 .cluster
@@ -85,10 +93,7 @@ impl<C> Engine<C> {
         }
     }
 
-    fn open_for_pool(&mut self, now: Instant, key: NodeKey, via: Via) {
-        let Some(mut address) = self.node_address(key) else {
-            return;
-        };
+    fn open_for_pool(&mut self, now: Instant, key: NodeKey, via: Via, mut address: SocketAddr) {
         if let Via::ShardAware { port, .. } = via {
             address.set_port(port);
         }
@@ -160,9 +165,7 @@ impl<C> Engine<C> {
 
     pub(super) fn serve_control(&mut self, now: Instant, request: ControlRequest) {
         match request {
-            ControlRequest::Resolve { host, port } => {
-                self.effects.push_back(Effect::Resolve { host, port })
-            }
+            ControlRequest::Resolve { host, port } => self.look_up(host, Some(port)),
             ControlRequest::Connect { address } => {
                 let conn = self.insert_connection(now, Role::Control, Via::Normal, address);
                 self.control.opened(conn);
@@ -186,6 +189,36 @@ impl<C> Engine<C> {
         }
     }
 
+    /// Has a name resolved, once at a time. `port`: the control machine asks, and wants it in the addresses.
+    fn look_up(&mut self, host: String, port: Option<u16>) {
+        let askers = self.lookups.get_mut(&host);
+        if let Some(ports) = askers {
+            ports.extend(port);
+            return;
+        }
+        self.lookups
+            .insert(host.clone(), port.into_iter().collect());
+        let port = port.unwrap_or(0);
+        self.effects.push_back(Effect::Resolve { host, port });
+    }
+
+    /// The routes to nodes may have changed: what is aimed at where they led before is given up, and pools
+    /// are filled by the new ones at once. Connections that are up stay: there are requests on them.
+    pub(super) fn reroute(&mut self, now: Instant) {
+        for key in self.cluster.choose_routes() {
+            let Some(node) = self.cluster.node_mut(key) else {
+                continue;
+            };
+            for conn in node.pool.abandon_attempts() {
+                self.drop_connection(now, conn, &ConnectionError::Closed);
+            }
+            if let Some(node) = self.cluster.node_mut(key) {
+                node.pool.wake(now);
+            }
+            self.fill = true;
+        }
+    }
+
     /// A name was resolved to addresses, or could not be.
     pub fn handle_resolved(
         &mut self,
@@ -202,8 +235,27 @@ impl<C> Engine<C> {
             }
             self.names.extend(ips.map(|ip| (ip, name.clone())));
         }
-        self.control
-            .handle_resolved(now, host, result, &mut self.rng);
+        if let Some((stuck, why)) = self.cluster.handle_resolved(host, &result) {
+            let error: Arc<str> = ConnectionError::Resolve(format!("{host}: {why}"))
+                .to_string()
+                .into();
+            for key in stuck {
+                if let Some(node) = self.cluster.node_mut(key) {
+                    node.last_error = Some(error.clone());
+                    node.pool.postpone(now, &mut self.rng);
+                }
+            }
+        }
+        self.fill |= self.cluster.is_routed();
+        for port in self.lookups.remove(host).unwrap_or_default() {
+            let of_port = |addresses: &Vec<SocketAddr>| {
+                let ips = addresses.iter().map(SocketAddr::ip);
+                ips.map(|ip| SocketAddr::new(ip, port)).collect()
+            };
+            let result = result.as_ref().map(of_port).map_err(Clone::clone);
+            self.control
+                .handle_resolved(now, host, result, &mut self.rng);
+        }
         self.follow_up(now);
     }
 
@@ -407,6 +459,9 @@ impl<C> Engine<C> {
                 self.control.handle_lost(now, error, &mut self.rng);
             }
             Role::Pool(key) => {
+                if *error != ConnectionError::Closed {
+                    self.cluster.distrust(key, entry.address.ip());
+                }
                 if let Some(node) = self.cluster.node_mut(key) {
                     let was_up = node.pool.is_usable();
                     if node.pool.is_opening(conn) {

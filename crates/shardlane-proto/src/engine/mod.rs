@@ -43,9 +43,7 @@ use self::nodes::{Asked, HeldBack};
 use self::schema::SchemaWaiter;
 use crate::advice::{ClusterEventKind, Question, QuestionId};
 use crate::cluster::Coordinator;
-use crate::cluster::{
-    Cluster, ClusterView, Control, ControlEvent, NodeKey, Scope, Topology, Update,
-};
+use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, Scope, Topology, Update};
 use crate::config::Config;
 use crate::connection::Wanted;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
@@ -177,6 +175,8 @@ pub struct Engine<C> {
     ready_waiters: Vec<C>,
     /// Names of contact points, by what they were resolved to.
     names: HashMap<IpAddr, Arc<str>>,
+    /// Names that are being resolved, and the ports that the control machine wants to them.
+    lookups: HashMap<String, Vec<u16>>,
     /// Who waits for an answer of the application.
     questions: HashMap<QuestionId, Asker>,
     questions_asked: u64,
@@ -225,6 +225,7 @@ impl<C> Engine<C> {
             schema_waiters: Vec::new(),
             ready_waiters: Vec::new(),
             names: HashMap::new(),
+            lookups: HashMap::new(),
             questions: HashMap::new(),
             questions_asked: 0,
             effects: VecDeque::new(),
@@ -461,6 +462,7 @@ impl<C> Engine<C> {
         };
         let (gone, topology) = self.cluster.apply(&self.config, update);
         self.changed = true;
+        self.reroute(now);
         if !reads_nodes {
             return None;
         }
@@ -501,10 +503,10 @@ impl<C> Engine<C> {
     /// Ends the wait for pools if they are as full as they get.
     fn settle(&mut self, now: Instant) {
         if let Life::Filling { until } = self.life {
-            let settled = self
-                .cluster
-                .nodes()
-                .all(|(_, n)| n.is_excluded || n.pool.is_settled(now));
+            let is_routed = self.cluster.is_routed();
+            let settled = self.cluster.nodes().all(|(_, n)| {
+                n.is_excluded || n.pool.is_settled(now) || (is_routed && n.route.is_none())
+            });
             let usable = self.cluster.usable().next().is_some();
             if (settled && usable) || now >= until {
                 self.life = Life::Running;
@@ -593,9 +595,5 @@ impl<C> Engine<C> {
         self.requests
             .get_mut(key.index())
             .filter(|r| r.generation == key.generation())
-    }
-
-    fn node_address(&self, key: NodeKey) -> Option<SocketAddr> {
-        self.cluster.node(key).map(|n| n.coordinator.address)
     }
 }

@@ -83,7 +83,7 @@ impl Pool {
         Self {
             limits: Limits {
                 size: config.pool_size,
-                awareness: config.shard_awareness,
+                awareness: config.shard_awareness(),
                 source_ports: config.source_ports.clone(),
                 attempts_max: config.attempts_per_node_max.max(1),
                 excess_per_shard_max: config.excess_per_shard_max,
@@ -296,6 +296,16 @@ impl Pool {
     pub(crate) fn wake(&mut self, now: Instant) {
         self.backoff.succeed();
         self.not_before = self.not_before.min(now);
+    }
+
+    /// Nothing was even begun, for a reason outside the pool: wait before the next attempt.
+    pub(crate) fn postpone(&mut self, now: Instant, rng: &mut Rng) {
+        self.back_off(now, rng);
+    }
+
+    /// Takes out the attempts that are under way: they are aimed at where the node no longer is.
+    pub(crate) fn abandon_attempts(&mut self) -> Vec<ConnId> {
+        self.opening.drain(..).map(|o| o.conn).collect()
     }
 
     /// Takes all connections out, attempts included.

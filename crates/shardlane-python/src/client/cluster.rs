@@ -15,8 +15,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    Compression, Config, ConnectionView, ContactPoint, NodeView, Opened, PoolSize, PoolView,
-    RequestSpec, ShardAwareness,
+    ClientRoute, ClientRoutes, Compression, Config, ConnectionView, ContactPoint, NodeView, Opened,
+    PoolSize, PoolView, RequestSpec, ShardAwareness,
 };
 use shardlane_routing::Token;
 use shardlane_wire::{RowsMetadata, Version};
@@ -178,7 +178,7 @@ impl Cluster {
         reconnect_delay_max=10.0, pool_wait=2.0, refresh_interval=Some(60.0), schema_events=true, metadata_request_timeout=None,
         tablet_warm_up=false, zero_token_nodes=false, schema_agreement_timeout=10.0,
         in_flight_per_connection_max=None, max_in_flight=None, max_queued=65536,
-        remote_nodes_per_datacenter=None,
+        remote_nodes_per_datacenter=None, client_routes=None,
         application_name=None, statement_cache_size=1000, seed=None,
         tls=None, callouts=None, asks=Vec::new(), user_types=None
     ))]
@@ -213,6 +213,7 @@ impl Cluster {
         max_in_flight: Option<usize>,
         max_queued: usize,
         remote_nodes_per_datacenter: Option<usize>,
+        client_routes: Option<(Vec<(String, Option<String>)>, bool)>,
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
@@ -315,6 +316,7 @@ impl Cluster {
         config.requests_in_flight_max = max_in_flight;
         config.requests_queued_max = max_queued;
         config.remote_nodes_per_datacenter_max = remote_nodes_per_datacenter;
+        config.client_routes = client_routes.map(routes).transpose()?;
         config.asks_about_nodes = asks.iter().any(|lane| lane == "nodes");
         let tells_events = config.tells_events.clone();
         // From the first event on, if somebody listens by now.
@@ -513,6 +515,26 @@ pub(super) fn describe_node<'py>(py: Python<'py>, node: &NodeView) -> PyResult<B
     info.set_item("rack", &*node.rack)?;
     info.set_item("release_version", &*node.release_version)?;
     Ok(info)
+}
+
+fn routes(
+    (connections, shard_aware_port): (Vec<(String, Option<String>)>, bool),
+) -> PyResult<ClientRoutes> {
+    if connections.is_empty() {
+        let message = "client_routes is empty: give at least one connection id";
+        return Err(PyValueError::new_err(message));
+    }
+    let connections = connections
+        .into_iter()
+        .map(|(connection_id, address)| ClientRoute {
+            connection_id,
+            address,
+        })
+        .collect();
+    Ok(ClientRoutes {
+        connections,
+        shard_aware_port,
+    })
 }
 
 fn contact_point(host: String, port: u16) -> ContactPoint {

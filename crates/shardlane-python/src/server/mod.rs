@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use shardlane_routing::Token;
 use shardlane_server::{
-    Authenticator, Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind, RuleId,
-    ShardAssignment, ShardStats, Shards, StartError, TabletsRouting,
+    Authenticator, ClientRoute, Cluster, ClusterConfig, Credentials, NodePlan, PortFault, PortKind,
+    RuleId, ShardAssignment, ShardStats, Shards, StartError, TabletsRouting,
 };
 
 /// Adds the class to the module.
@@ -26,6 +26,9 @@ enum ShardsArg {
     Same(usize),
     PerNode(Vec<usize>),
 }
+
+/// A row of `system.client_routes`, with the number of a node instead of its host id.
+type RouteArg = (String, usize, String, u16, Option<u16>);
 
 /// The embedded cluster.
 #[pyclass(frozen, module = "shardlane._core")]
@@ -292,6 +295,27 @@ impl Server {
         } else {
             Err(PyValueError::new_err(format!("there is no fault {rule}")))
         }
+    }
+
+    /// Rows as connection id, number of the node, address, port, TLS port.
+    fn set_client_routes(&self, py: Python<'_>, routes: Vec<RouteArg>) -> PyResult<()> {
+        py.detach(|| {
+            let nodes = self.cluster.nodes();
+            let row = |(connection_id, index, address, port, tls_port): RouteArg| {
+                let node = nodes.iter().find(|node| node.index == index);
+                let node = node.ok_or(shardlane_server::ControlError::NoSuchNode(index))?;
+                Ok(ClientRoute {
+                    connection_id,
+                    host_id: node.host_id.0,
+                    address,
+                    port,
+                    tls_port,
+                })
+            };
+            let rows: Result<Vec<_>, _> = routes.into_iter().map(row).collect();
+            rows.and_then(|rows| self.cluster.set_client_routes(rows))
+        })
+        .map_err(refused)
     }
 
     fn set_users(&self, users: Vec<(String, String)>) {

@@ -31,6 +31,8 @@ pub enum ControlError {
     },
     /// A tablet cannot be moved or split like that; the text says why.
     Tablet(String),
+    /// There cannot be such client routes; the text says why.
+    Routes(String),
     /// Other nodes did not do their part in time.
     Stuck(&'static str),
 }
@@ -47,7 +49,7 @@ impl fmt::Display for ControlError {
                 "{keyspace}.{table} has no tablets: create its keyspace WITH tablets = \
                  {{'enabled': true}}"
             ),
-            Self::Tablet(why) => f.write_str(why),
+            Self::Tablet(why) | Self::Routes(why) => f.write_str(why),
             Self::Stuck(what) => write!(f, "other nodes did not finish in time: {what}"),
         }
     }

@@ -161,6 +161,7 @@ impl Plane {
             in_ring: vec![true; config.nodes],
             in_pending_ring: None,
             tablets: BTreeMap::new(),
+            client_routes: Arc::default(),
             cas_frozen: false,
         };
         let mut slots = Vec::new();

@@ -1,5 +1,6 @@
 //! The cluster: starting it, controlling its nodes while clients run, and asking what it has done.
 
+mod client_routes;
 mod error;
 mod membership;
 mod migration;

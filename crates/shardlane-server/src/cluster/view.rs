@@ -11,7 +11,9 @@ use std::sync::Arc;
 use shardlane_routing::{HostId, ReplicaMap, ReplicationStrategy, Ring, RingNode, Sharder, Token};
 
 use super::tablets::TabletLayout;
-use crate::engine::{Flavour, Keyspace, NodeInfo, Schema, Table, TableId, TabletInfo, Topology};
+use crate::engine::{
+    ClientRoute, Flavour, Keyspace, NodeInfo, Schema, Table, TableId, TabletInfo, Topology,
+};
 use crate::node::inbox::Link;
 use crate::node::shard::ShardId;
 
@@ -214,6 +216,7 @@ pub(crate) struct View {
     pub(crate) range_ends: Arc<[Token]>,
     tables: HashMap<TableId, TableRoute, IdHash>,
     replications: BTreeMap<Arc<str>, Arc<Replication>>,
+    pub(crate) client_routes: Arc<[ClientRoute]>,
     /// Leaders of conditional writes hold new ones back while replicas are changing.
     pub(crate) cas_frozen: bool,
 }
@@ -231,6 +234,7 @@ pub(crate) struct ViewParts {
     pub(crate) in_pending_ring: Option<Vec<bool>>,
     /// The tablets of each table that has any.
     pub(crate) tablets: BTreeMap<TableId, Arc<TabletLayout>>,
+    pub(crate) client_routes: Arc<[ClientRoute]>,
     pub(crate) cas_frozen: bool,
 }
 
@@ -273,6 +277,7 @@ impl View {
             range_ends,
             tables,
             replications,
+            client_routes: Arc::clone(&parts.client_routes),
             cas_frozen: parts.cas_frozen,
         }
     }
@@ -348,6 +353,7 @@ impl View {
             local: info(local),
             peers: peers.map(info).collect(),
             tablets: self.tablet_infos(),
+            client_routes: Arc::clone(&self.client_routes),
         })
     }
 }

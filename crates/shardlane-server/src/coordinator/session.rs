@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use shardlane_wire::extensions::OptionsError;
 use shardlane_wire::request::{Register, Startup};
-use shardlane_wire::{Response, ShardInfo, StartupOptions, SupportedOptions, Version};
+use shardlane_wire::{EventKind, Response, ShardInfo, StartupOptions, SupportedOptions, Version};
 
 use super::errors;
 use super::task::Client;
@@ -25,12 +25,17 @@ impl Shard {
     /// What this shard offers; `shard` is the number to tell.
     /// The highest version that this node speaks: ScyllaDB has no v5.
     pub(crate) fn max_version(&self) -> Version {
-        let member = self.view.member(self.id.node);
-        if member.is_some_and(|member| member.announced_shards == 0) {
+        if self.is_cassandra() {
             Version::V5
         } else {
             Version::V4
         }
+    }
+
+    /// Whether this node has Apache Cassandra's manners.
+    fn is_cassandra(&self) -> bool {
+        let member = self.view.member(self.id.node);
+        member.is_some_and(|member| member.announced_shards == 0)
     }
 
     fn supported(&self, shard: u16) -> SupportedOptions {
@@ -132,6 +137,12 @@ impl Shard {
     }
 
     pub(crate) fn on_register(&mut self, client: &Client, register: &Register) {
+        let unknown = EventKind::ClientRoutesChange;
+        if self.is_cassandra() && register.kinds.contains(&unknown) {
+            // In Apache Cassandra's words.
+            let message = format!("Invalid value '{}' for Type", unknown.as_str());
+            return self.respond_error(client, errors::protocol(message));
+        }
         let Some(connection) = self.connection(client.connection) else {
             return;
         };

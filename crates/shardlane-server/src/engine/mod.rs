@@ -63,7 +63,7 @@ pub use storage::{
     CounterUpdate, Fragment, Mutation, PartialResult, PartitionKey, Position, ReadCommand,
     ReadTarget, Slice, Store, merge,
 };
-pub use system::{Flavour, NodeInfo, TabletInfo, Topology};
+pub use system::{ClientRoute, Flavour, NodeInfo, TabletInfo, Topology};
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ pub(crate) struct Connection {
     pub(crate) marks_lwt: bool,
     /// Whether answers to requests that have gone astray carry the right tablet.
     pub(crate) tells_tablets: bool,
-    events: [bool; 3],
+    events: [bool; EventKind::ALL.len()],
     pub(crate) out: Vec<u8>,
     sent: usize,
     /// In the list of connections that have something to send.
@@ -127,7 +127,7 @@ impl Connection {
             keyspace: None,
             marks_lwt: false,
             tells_tablets: false,
-            events: [false; 3],
+            events: [false; EventKind::ALL.len()],
             out: Vec::new(),
             sent: 0,
             is_queued: false,

@@ -1,5 +1,6 @@
 //! The embedded cluster as its clients see it, over real sockets on loopback.
 
+mod client_routes;
 mod consistency;
 mod faults;
 mod lwt;

@@ -17,7 +17,7 @@ fn has_address(event: &Event, cluster: &Cluster, node: usize) -> bool {
         Event::StatusChange { address, .. } | Event::TopologyChange { address, .. } => {
             address.ip() == wanted && address.port() == cluster.port()
         }
-        Event::SchemaChange(_) => false,
+        Event::SchemaChange(_) | Event::ClientRoutesChange(_) => false,
     }
 }
 

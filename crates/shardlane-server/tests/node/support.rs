@@ -376,7 +376,12 @@ impl Client {
     }
 
     pub(crate) fn register(&mut self) {
-        let kinds = EventKind::ALL.to_vec();
+        let mut kinds = EventKind::ALL.to_vec();
+        // Apache Cassandra does not know it.
+        let supported = self.supported.as_ref();
+        if supported.is_some_and(|s| s.shard_info.is_none()) {
+            kinds.retain(|kind| *kind != EventKind::ClientRoutesChange);
+        }
         assert_eq!(
             self.ask(&Request::Register(Register { kinds })),
             Answer::Ready

@@ -11,9 +11,9 @@ use shardlane_wire::primitive::{Reader, write_bytes_opt};
 use shardlane_wire::result::{MetadataFlags, encode_columns};
 use shardlane_wire::types::{encode_type, parse_type_class, read_type, skip_type, type_class};
 use shardlane_wire::{
-    Dialect, ErrorBody, ErrorDetail, Event, Failures, FrameHeader, HEADER_LEN, Prepared,
-    RateLimitOp, Response, ResponseEnvelope, ResultBody, Rows, RowsMetadata, SchemaChange,
-    SchemaChangeKind, SchemaTarget, Version, WriteType,
+    ClientRoutesChange, Dialect, ErrorBody, ErrorDetail, Event, Failures, FrameHeader, HEADER_LEN,
+    Prepared, RateLimitOp, Response, ResponseEnvelope, ResultBody, Rows, RowsMetadata,
+    SchemaChange, SchemaChangeKind, SchemaTarget, Version, WriteType,
 };
 
 use crate::strategies::{
@@ -253,6 +253,14 @@ fn events() -> impl Strategy<Value = Event> {
         )
             .prop_map(|(change, address)| Event::StatusChange { change, address }),
         schema_changes().prop_map(Event::SchemaChange),
+        (vec(boxed(names()), 0..4), vec(boxed(names()), 0..4)).prop_map(
+            |(connection_ids, host_ids)| {
+                Event::ClientRoutesChange(ClientRoutesChange::UpdateNodes {
+                    connection_ids,
+                    host_ids,
+                })
+            }
+        ),
     ]
 }
 

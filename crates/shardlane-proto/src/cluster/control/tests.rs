@@ -2,12 +2,14 @@
 
 use shardlane_routing::{HostId, Token};
 use shardlane_wire::error::{ErrorBody, ErrorDetail};
+use shardlane_wire::event::ClientRoutesChange;
 use shardlane_wire::result::MetadataFlags;
 use shardlane_wire::types::CqlType;
 use shardlane_wire::{ColumnSpec, ResultBody, Rows, RowsMetadata, Version};
 
 use super::super::topology::Topology;
 use super::*;
+use crate::config::{ClientRoute, ClientRoutes};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -583,10 +585,108 @@ fn who_wants_no_events_of_the_schema_gets_none() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(kinds(true), EventKind::ALL);
+    assert_eq!(
+        kinds(true),
+        [
+            EventKind::TopologyChange,
+            EventKind::StatusChange,
+            EventKind::SchemaChange
+        ]
+    );
     assert_eq!(
         kinds(false),
         [EventKind::TopologyChange, EventKind::StatusChange]
+    );
+}
+
+#[test]
+fn client_routes_are_listened_to_and_read_where_they_are_configured() {
+    let mut config = Config::new(vec![ContactPoint::Address(address(1))]);
+    config.client_routes = Some(ClientRoutes {
+        connections: vec![ClientRoute {
+            connection_id: "a".to_owned(),
+            address: None,
+        }],
+        shard_aware_port: false,
+    });
+    let mut bench = Bench::with(&config);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish();
+    let Some(ControlRequest::Send { opcode, body, .. }) = bench.control.poll_request() else {
+        panic!("nothing registered")
+    };
+    match Request::decode(Dialect::V4, opcode, &body) {
+        Ok(Request::Register(register)) => assert_eq!(register.kinds, EventKind::ALL),
+        other => panic!("{other:?}"),
+    }
+    let all = "system.client_routes WHERE connection_id = 'a'";
+    assert_eq!(bench.tables()[2], all);
+    let host_id = HostId([7; 16]);
+    let own = ("rpc_address", vec![10, 9, 9, 9]);
+    let node: Vec<_> = node_row(7).into_iter().chain([own]).collect();
+    bench.respond(0, &[&node]).unwrap();
+    bench.respond(1, &[]).unwrap();
+    let route = [
+        ("connection_id", b"a".to_vec()),
+        ("host_id", host_id.0.to_vec()),
+        ("address", b"proxy".to_vec()),
+        ("port", 7001i32.to_be_bytes().to_vec()),
+        ("tls_port", 70_000i32.to_be_bytes().to_vec()),
+    ];
+    bench.respond(2, &[&route]).unwrap();
+    bench.respond(3, &[]).unwrap();
+    let update = bench.update().expect("read");
+    // Where the node believes it is: the proxy was reached, not the node.
+    assert_eq!(
+        update.topology.nodes[0].address,
+        SocketAddr::from(([10, 9, 9, 9], 9042))
+    );
+    let [row] = &update.routes[..] else {
+        panic!("{:?}", update.routes)
+    };
+    assert_eq!(
+        (row.address.as_deref(), row.port),
+        (Some("proxy"), Some(7001))
+    );
+    assert_eq!(row.tls_port, None, "no port has such a number");
+
+    let change = |id: &str| {
+        Event::ClientRoutesChange(ClientRoutesChange::UpdateNodes {
+            connection_ids: vec![id.into()],
+            host_ids: vec![host_id.to_string().into()],
+        })
+    };
+    bench.control.handle_event(bench.now, &change("another"));
+    assert_eq!(bench.control.next_timeout(), None, "that concerns others");
+    bench.control.handle_event(bench.now, &change("a"));
+    bench.wait(&[]);
+    assert_eq!(bench.tables(), [format!("{all} AND host_id = {host_id}")]);
+    bench.respond(0, &[]).unwrap();
+    let update = bench.update().expect("read, and found to be gone");
+    assert!(!update.scope.nodes && update.routes.is_empty());
+    let unknown = Event::ClientRoutesChange(ClientRoutesChange::Other("MOVE_NODES".into()));
+    bench.control.handle_event(bench.now, &unknown);
+    bench.wait(&[]);
+    assert_eq!(bench.tables(), [all]);
+}
+
+#[test]
+fn a_server_that_tells_of_no_events_says_why() {
+    let mut bench = Bench::new(vec![ContactPoint::Address(address(1))]);
+    bench.wait(&[]);
+    bench.connect();
+    bench.establish();
+    let response = Response::Error(ErrorBody {
+        message: "Invalid value 'CLIENT_ROUTES_CHANGE'".into(),
+        detail: ErrorDetail::ProtocolError,
+    });
+    let refused = bench
+        .control
+        .handle_response(bench.now, REGISTER, &response);
+    assert!(
+        matches!(&refused, Err(ConnectionError::Protocol(why)) if why.contains("'CLIENT_ROUTES_CHANGE'")),
+        "{refused:?}"
     );
 }
 

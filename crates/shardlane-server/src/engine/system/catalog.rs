@@ -11,7 +11,7 @@ use crate::cql::parse;
 use crate::engine::md5::md5;
 use crate::engine::schema::{Keyspace, TableId, build_table};
 
-/// The tables of a ScyllaDB 6.2 node, and those that only Cassandra has, one CREATE TABLE per line.
+/// The tables of a ScyllaDB 6.2 node, `client_routes` of newer ones, and those that only Cassandra has, one CREATE TABLE per line.
 const TABLES: &str = include_str!("tables.cql");
 
 /// Name, replication class, factor, and whether its tables are made when read.
@@ -37,6 +37,7 @@ fn is_scylla_only(keyspace: &str, table: &str) -> bool {
             && matches!(
                 table,
                 "tablets"
+                    | "client_routes"
                     | "token_ring"
                     | "versions"
                     | "topology"

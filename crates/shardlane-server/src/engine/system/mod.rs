@@ -7,7 +7,7 @@ mod schema_tables;
 mod topology;
 
 pub(crate) use catalog::system_keyspaces;
-pub use topology::{Flavour, NodeInfo, Replicas, TabletInfo, Topology};
+pub use topology::{ClientRoute, Flavour, NodeInfo, Replicas, TabletInfo, Topology};
 
 use self::builder::TableBuilder;
 use super::schema::Schema;

@@ -25,6 +25,7 @@ pub(super) fn fill(out: &mut TableBuilder<'_>, schema: &Schema, topology: &Topol
             ("is_superuser", true.into()),
         ]),
         "tablets" => tablets(out, schema, topology),
+        "client_routes" => client_routes(out, topology),
         "built_views" => {
             for keyspace in schema.keyspaces() {
                 for view in keyspace.views.keys() {
@@ -112,6 +113,19 @@ fn cluster_status(out: &mut TableBuilder<'_>, topology: &Topology) {
             ("status", "NORMAL".into()),
             ("tokens", (node.tokens.len() as i32).into()),
             ("up", node.up.into()),
+        ]);
+    }
+}
+
+fn client_routes(out: &mut TableBuilder<'_>, topology: &Topology) {
+    for route in topology.client_routes.iter() {
+        let port = |port: Option<u16>| port.map_or(Value::NULL, |port| i32::from(port).into());
+        out.row(&[
+            ("connection_id", route.connection_id.as_str().into()),
+            ("host_id", route.host_id.into()),
+            ("address", route.address.as_str().into()),
+            ("port", port(Some(route.port))),
+            ("tls_port", port(route.tls_port)),
         ]);
     }
 }

@@ -65,6 +65,21 @@ pub struct TabletInfo {
     pub tablets: Vec<(Token, Replicas)>,
 }
 
+/// How a node is reached through a proxy: a row of `system.client_routes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRoute {
+    /// Names the proxy, or the private connection that leads to it.
+    pub connection_id: String,
+    /// The node's host id.
+    pub host_id: [u8; 16],
+    /// The proxy's host name or IP address.
+    pub address: String,
+    /// Its port for this node.
+    pub port: u16,
+    /// Its port for this node's port with TLS.
+    pub tls_port: Option<u16>,
+}
+
 /// The cluster as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
@@ -82,4 +97,6 @@ pub struct Topology {
     pub peers: Vec<NodeInfo>,
     /// Tablets of tables in tablet keyspaces.
     pub tablets: Vec<TabletInfo>,
+    /// Ways to nodes through proxies.
+    pub client_routes: std::sync::Arc<[ClientRoute]>,
 }

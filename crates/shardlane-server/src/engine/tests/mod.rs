@@ -67,6 +67,7 @@ impl Db {
             local: node(1),
             peers: vec![node(2), node(3)],
             tablets: Vec::new(),
+            client_routes: Arc::default(),
         };
         Self {
             schema: FIRST_SCHEMA[usize::from(flavour == Flavour::Cassandra)].clone(),

@@ -67,19 +67,22 @@ class Gate:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            with socket.create_connection(self._target, timeout=10) as server:
-                server.settimeout(None)
-                with self._lock:
-                    if self._is_closed:
-                        return
-                    self._open |= {client, server}
-                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-                back.start()
-                _pump(client, server)
-                back.join()
-                with self._lock:
-                    self._open -= {client, server}
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection(self._target, timeout=10) as server,
+        ):
+            server.settimeout(None)
+            with self._lock:
+                if self._is_closed:
+                    return
+                self._open |= {client, server}
+            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            back.start()
+            _pump(client, server)
+            back.join()
+            with self._lock:
+                self._open -= {client, server}
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -10,8 +10,8 @@ from shardlane.exceptions import ConfigurationError
 
 from .auth import LoginHandler, checked_auth, checked_authenticators
 from .callouts import Helpers
-from .client_routes import checked_routes, described
 from .checks import one_of, positive, seconds
+from .client_routes import checked_routes, described
 from .consistency import Consistency, checked_consistency, checked_serial_consistency
 from .contact_points import DEFAULT_PORT, ContactPoints, checked_port, parse
 from .load_balancing import checked_load_balancing

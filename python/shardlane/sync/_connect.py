@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from shardlane._shared.auth import AuthProvider
+    from shardlane._shared.client_routes import ClientRoutes
     from shardlane._shared.consistency import Consistency
     from shardlane._shared.contact_points import ContactPoints
     from shardlane._shared.load_balancing import AnyLoadBalancing
-    from shardlane._shared.client_routes import ClientRoutes
     from shardlane._shared.nodes import AddressTranslation, NodeChoice
     from shardlane._shared.options import ConnectKeywords
     from shardlane._shared.profiles import ExecutionProfile

@@ -31,7 +31,17 @@ __all__ = [
     "faults",
 ]
 
-_classes = (Cluster, ClusterStats, Fault, NodeRoute, NodeStats, ServerTLS, ShardStats, Tablet, TestNode)
+_classes = (
+    Cluster,
+    ClusterStats,
+    Fault,
+    NodeRoute,
+    NodeStats,
+    ServerTLS,
+    ShardStats,
+    Tablet,
+    TestNode,
+)
 for _public in _classes:
     # What users see is where they import it from.
     _public.__module__ = __name__

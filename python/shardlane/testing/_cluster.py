@@ -265,7 +265,7 @@ class Cluster:
             RuntimeError: there is no such node, two routes of one connection id lead to one node,
                 or a route has no address or port.
         """
-        self._running.set_client_routes([tuple(route) for route in routes])
+        self._running.set_client_routes([(*route,) for route in routes])
 
     def set_users(self, users: Mapping[str, str]) -> None:
         """Change who may log in: names and passwords. Connections that are open stay so."""

@@ -239,6 +239,7 @@ impl<C> Engine<C> {
             let error: Arc<str> = ConnectionError::Resolve(format!("{host}: {why}"))
                 .to_string()
                 .into();
+            self.changed = true;
             for key in stuck {
                 if let Some(node) = self.cluster.node_mut(key) {
                     node.last_error = Some(error.clone());

@@ -36,6 +36,9 @@ use super::sockets;
 use crate::values::registry::Registry;
 use crate::values::user_types::{Compiling, UserTypes};
 
+/// Connection ids, each with an address of its own or without; and whether proxies leave source ports.
+type RoutesArg = (Vec<(String, Option<String>)>, bool);
+
 /// Compiled row decoders of statements that were not prepared, kept by their metadata.
 const SHAPES_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
@@ -213,7 +216,7 @@ impl Cluster {
         max_in_flight: Option<usize>,
         max_queued: usize,
         remote_nodes_per_datacenter: Option<usize>,
-        client_routes: Option<(Vec<(String, Option<String>)>, bool)>,
+        client_routes: Option<RoutesArg>,
         application_name: Option<String>,
         statement_cache_size: usize,
         seed: Option<u64>,
@@ -517,9 +520,7 @@ pub(super) fn describe_node<'py>(py: Python<'py>, node: &NodeView) -> PyResult<B
     Ok(info)
 }
 
-fn routes(
-    (connections, shard_aware_port): (Vec<(String, Option<String>)>, bool),
-) -> PyResult<ClientRoutes> {
+fn routes((connections, shard_aware_port): RoutesArg) -> PyResult<ClientRoutes> {
     if connections.is_empty() {
         let message = "client_routes is empty: give at least one connection id";
         return Err(PyValueError::new_err(message));

@@ -22,7 +22,8 @@ fn routes_are_read_like_any_table_and_changes_are_told_row_by_row() {
     let cluster = start(config(2, 1));
     let mut client = Client::connect(&cluster, 0);
     client.register();
-    let select = "SELECT address, port, tls_port FROM system.client_routes WHERE connection_id = 'a'";
+    let select =
+        "SELECT address, port, tls_port FROM system.client_routes WHERE connection_id = 'a'";
     assert!(client.query(select).rows().is_empty());
     let first = route(&cluster, "a", 0, 1);
     let second = route(&cluster, "a", 1, 2);
@@ -58,10 +59,8 @@ fn routes_are_read_like_any_table_and_changes_are_told_row_by_row() {
         .set_client_routes(vec![moved, other.clone()])
         .expect("sound");
     let events = client.wait_for_event(told);
-    let Some(Event::ClientRoutesChange(ClientRoutesChange::UpdateNodes {
-        connection_ids,
-        ..
-    })) = events.last()
+    let Some(Event::ClientRoutesChange(ClientRoutesChange::UpdateNodes { connection_ids, .. })) =
+        events.last()
     else {
         panic!("{events:?}")
     };
@@ -69,7 +68,10 @@ fn routes_are_read_like_any_table_and_changes_are_told_row_by_row() {
 
     for unsound in [
         vec![other.clone(), other.clone()],
-        vec![ClientRoute { port: 0, ..first.clone() }],
+        vec![ClientRoute {
+            port: 0,
+            ..first.clone()
+        }],
         vec![ClientRoute {
             address: String::new(),
             ..first

@@ -28,7 +28,8 @@ class TLS:
     Which name is verified: ``server_name`` if given; else the contact point's name, for addresses
     that it resolves to; else the node's address. Nodes that are discovered are known by their
     addresses, so their certificates need these among their alternative names, unless
-    ``server_name`` is given.
+    ``server_name`` is given. Behind client routes the certificates are still those of nodes: give
+    ``server_name`` there.
 
     Args:
         ca_file: PEM file with the CA certificates to trust; None for those of the system.

@@ -265,7 +265,8 @@ class Cluster:
             RuntimeError: there is no such node, two routes of one connection id lead to one node,
                 or a route has no address or port.
         """
-        self._running.set_client_routes([(*route,) for route in routes])
+        rows = [(r.connection_id, r.node, r.address, r.port, r.tls_port) for r in routes]
+        self._running.set_client_routes(rows)
 
     def set_users(self, users: Mapping[str, str]) -> None:
         """Change who may log in: names and passwords. Connections that are open stay so."""

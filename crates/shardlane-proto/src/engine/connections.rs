@@ -43,6 +43,8 @@ pub(super) struct Entry {
     pub(super) shard: Option<u16>,
     opened: Opened,
     local_port: u16,
+    /// Through the handshake, and counted as opened.
+    joined: bool,
     /// In a pool's bucket: requests may use it.
     pooled: bool,
     pub(super) counters: Arc<ShardCounters>,
@@ -142,6 +144,7 @@ impl<C> Engine<C> {
             shard: None,
             opened: Opened::First,
             local_port: 0,
+            joined: false,
             pooled: false,
             counters: Arc::default(),
             dirty: false,
@@ -418,6 +421,7 @@ impl<C> Engine<C> {
         let entry = &mut self.connections[conn.0 as usize];
         let mut closes = Vec::new();
         let was_up = node.pool.is_usable();
+        entry.joined = true;
         entry.opened = node.pool.opened_as(entry.via);
         node.opened_total += 1;
         node.last_error = None;
@@ -469,7 +473,7 @@ impl<C> Engine<C> {
                         node.last_error = Some(error.to_string().into());
                         node.pool.failed(now, conn, error, &mut self.rng);
                     } else {
-                        node.closed_total += 1;
+                        node.closed_total += u64::from(entry.joined);
                         node.pool.lost(now, conn, &mut self.rng);
                     }
                     if was_up && !node.pool.is_usable() {

@@ -609,6 +609,7 @@ fn client_routes_are_listened_to_and_read_where_they_are_configured() {
         }],
         shard_aware_port: false,
     });
+    config.refresh_interval = None;
     let mut bench = Bench::with(&config);
     bench.wait(&[]);
     bench.connect();

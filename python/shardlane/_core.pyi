@@ -294,7 +294,7 @@ class Cluster:
         reconnect_delay_min: float = 0.05,
         reconnect_delay_max: float = 10.0,
         pool_wait: float = 2.0,
-        refresh_interval: float | None = 60.0,
+        refresh_interval: float | None = ...,
         schema_events: bool = True,
         metadata_request_timeout: float | None = None,
         tablet_warm_up: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 import pytest
 from tcp_gate import Gate
@@ -109,6 +110,25 @@ async def test_a_route_that_is_set_late_is_used_at_once(face):
             server.set_client_routes(routes(proxies)[:1])
             eventually("it is known", lambda: any(n.last_error for n in session.shards()))
             assert len(await hosts(session)) == 2
+
+
+async def test_attempts_at_where_a_node_no_longer_is_are_given_up(face):
+    with (
+        Cluster(2, 1) as server,
+        gates(server, "127.0.9.1") as proxies,
+        socket.create_server(("127.0.9.3", 0)) as deaf,
+    ):
+        rows = routes(proxies)
+        port = deaf.getsockname()[1]
+        server.set_client_routes([rows[0], rows[1]._replace(address="127.0.9.3", port=port)])
+        # The attempt would outlast the test.
+        options = {"client_routes": ROUTES, **LONELY, "connect_timeout": 50.0}
+        async with face.connect(proxies[0].contact_point, **options) as session:
+            assert not session.shards().is_fully_covered
+            server.set_client_routes(rows)
+            eventually("both are connected", lambda: session.shards().is_fully_covered)
+            closed = [node.connections_closed for node in session.shards()]
+            assert closed == [0, 0], "what never came up is not closed"
 
 
 async def test_a_node_without_any_route_is_not_reached_by_its_own_address(face):

@@ -21,6 +21,7 @@ from ._shared.batches import Batch, BatchKind
 from ._shared.client_routes import ClientRoute, ClientRoutes
 from ._shared.consistency import Consistency
 from ._shared.many import ManyResult
+from ._shared.metrics import Metrics
 from ._shared.results import Column, SchemaChange
 from ._shared.row_types import NamedRow
 from ._shared.schema.model import (
@@ -79,6 +80,7 @@ __all__ = [
     "Index",
     "Keyspace",
     "ManyResult",
+    "Metrics",
     "NamedRow",
     "Node",
     "NodeConnections",
@@ -127,7 +129,7 @@ def _show_as_ours() -> None:
     )
     topology = (Node, NodeConnections, SchemaChange, ShardConnections, SocketOptions)
     routes = (ClientRoute, ClientRoutes)
-    for cls in (*public, *schema, *topology, *routes, TLS, Trace, TraceEvent):
+    for cls in (*public, *schema, *topology, *routes, TLS, Metrics, Trace, TraceEvent):
         cls.__module__ = __name__
 
 

@@ -311,12 +311,15 @@ class Cluster:
         tls: Tls | None = None,
         callouts: Callouts | None = None,
         asks: Sequence[str] = ...,
+        log: str | None = None,
         user_types: UserTypes | None = None,
     ) -> Cluster: ...
     def forget_compiled(self) -> None:
         """Forgets prepared statements, as something was registered for values."""
     def listen(self, listens: bool) -> None:
         """Whether events of nodes are told, by callouts of the lane 'events'."""
+    def log(self, least: str | None) -> None:
+        """Which notices callouts of the lane "log" tell: "info", "warning" (and above) or none."""
     def ready(self) -> Request[None]:
         """Ends when requests can be sent; NoHostAvailable if no contact point can be reached."""
     def close(self, drain: float = 0.0) -> None:
@@ -360,6 +363,8 @@ class Cluster:
         """Host ids of the nodes that take requests."""
     def replicas(self, keyspace: str, token: int) -> list[str]:
         """Host ids of the replicas of a token, by the ring; empty if they are not known."""
+    def metrics(self) -> dict[str, Any]:
+        """What was done so far, by the fields of `shardlane.Metrics`."""
     def latency(self, percent: float) -> float | None:
         """What `percent` of the latest requests have not exceeded, in seconds."""
     def session(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
 use shardlane_proto::{
-    AttemptBudget, ClusterView, Config, Engine, Latencies, PoolView, RequestSpec,
+    AttemptBudget, ClusterView, Config, Counters, Engine, Latencies, PoolView, RequestSpec,
 };
 use shardlane_wire::Dialect;
 
@@ -50,6 +50,7 @@ pub struct Client {
     shared: Arc<Shared>,
     timestamps: Timestamps,
     latencies: Arc<Latencies>,
+    counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -75,6 +76,7 @@ impl Client {
         let shared = Arc::new(Shared::default());
         let engine = Engine::new(config, process_budget());
         let latencies = engine.latencies();
+        let counters = engine.counters();
         let shell = Shell::new(
             poll,
             queue.clone(),
@@ -93,6 +95,7 @@ impl Client {
             shared,
             timestamps: Timestamps::default(),
             latencies,
+            counters,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -186,6 +189,12 @@ impl Client {
     #[must_use]
     pub fn latencies(&self) -> Arc<Latencies> {
         self.latencies.clone()
+    }
+
+    /// What has been done so far; live.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The pools as last known; their counters are live.

@@ -13,6 +13,7 @@ use shardlane_wire::Consistency;
 
 use crate::cluster::NodeView;
 use crate::error::Attempt;
+use crate::notice::Notice;
 use crate::policy::Decision;
 
 /// Names a question until it is answered. Numbers are not reused.
@@ -50,6 +51,8 @@ pub enum Question {
     Nodes(Vec<NodeQuestion>),
     /// Something has happened; no answer is waited for.
     Event(Box<ClusterEvent>),
+    /// Something for a log; no answer is waited for.
+    Notice(Box<Notice>),
 }
 
 /// A node, as the servers tell of it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use shardlane_wire::Version;
 
+use crate::notice::NoticeLevel;
 use crate::policy::Policy;
 
 /// How many connections a node's pool keeps.
@@ -220,6 +221,8 @@ pub struct Config {
     pub asks_about_nodes: bool,
     /// Whether anybody listens to events. May change at any time.
     pub tells_events: Arc<AtomicBool>,
+    /// Which notices somebody wants for a log. May change at any time.
+    pub notices: Arc<NoticeLevel>,
     /// Requests under way at a time, over all connections; what is more waits for its turn.
     pub requests_in_flight_max: Option<usize>,
     /// Requests that wait for their turn; what is more is refused.
@@ -282,6 +285,7 @@ impl Config {
             client_routes: None,
             asks_about_nodes: false,
             tells_events: Arc::default(),
+            notices: Arc::default(),
             requests_in_flight_max: None,
             requests_queued_max: 65536,
             frame_body_bytes_max: 256 << 20,

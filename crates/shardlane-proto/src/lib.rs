@@ -13,10 +13,12 @@ mod advice;
 mod cluster;
 mod config;
 mod connection;
+mod counters;
 mod engine;
 mod error;
 mod ids;
 mod metrics;
+mod notice;
 mod policy;
 mod pool;
 mod request;
@@ -33,12 +35,14 @@ pub use config::{
     AllowedAuthenticators, ClientRoute, ClientRoutes, Compression, Config, ContactPoint,
     Credentials, Login, PoolSize, ShardAwareness,
 };
+pub use counters::{Counter, Counters};
 pub use engine::{AttemptBudget, Effect, Engine, EngineLoad};
 pub use error::{
     Attempt, AttemptFailure, ConnectFailure, ConnectionError, RequestError, RequestErrorKind,
 };
 pub use ids::{ConnId, RequestKey};
 pub use metrics::{ConnectionView, Opened, PoolView, ShardCounters};
+pub use notice::{Notice, NoticeLevel, Severity};
 pub use policy::{
     Again, Balancing, Choice, Decision, Policy, Remote, Retry, RetryBackoff, Speculation,
     SpeculationDelay,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardlane.exceptions import ConfigurationError, RequestTimeout, ShardlaneError, UnknownKeyspace
 
-from . import topology, user_types
+from . import logs, topology, user_types
 from .checks import seconds
 from .errors import address, closed
+from .metrics import Metrics
 from .nodes import Listeners
 from .options import ClusterOptions, SessionOptions
 from .profiles import open_session
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from shardlane import _core
 
     from .auth import RunAwaitable
+    from .callouts import Helpers
     from .contact_points import ContactPoints
     from .options import ClusterKeywords
     from .schema.model import Schema
@@ -47,6 +49,7 @@ class BaseCluster:
     _client: _core.Cluster | None = None
     # Since the first session.
     _advisors: Advisors
+    _helpers: Helpers
 
     def __init__(
         self, contact_points: ContactPoints = "127.0.0.1", **options: Unpack[ClusterKeywords]
@@ -181,6 +184,16 @@ class BaseCluster:
             )
         return None if self._client is None else self._client.latency(percentile)
 
+    def metrics(self) -> Metrics:
+        """Return what was done so far, in numbers; all zero before the first session.
+
+        Cheap enough to be called every second, from any thread.
+
+        Raises:
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        return Metrics() if self._client is None else Metrics(**self._client.metrics())
+
     def _runner(self) -> RunAwaitable | None:
         """Return what runs coroutines of the application; only the face with an event loop does."""
         return None
@@ -199,9 +212,19 @@ class BaseCluster:
                     self._types, self._listeners, self._runner()
                 )
                 self._advisors = Advisors(helpers)
+                self._helpers = helpers
                 self._listeners.attach(self._client, helpers)
                 _open.add(self)
+            elif not self._client.is_closed:
+                self._follow_logging(self._client)
             return self._client
+
+    def _follow_logging(self, core: _core.Cluster) -> None:
+        """Look again what is logged: it may have been set up since the last session was made."""
+        least = logs.wanted()
+        for lane, handler in logs.handlers(least).items():
+            self._helpers.serve(lane, handler)
+        core.log(least)
 
     def _open_session(self, keyspace: str | None, options: SessionOptions) -> Steps[_core.Session]:
         """Connect if need be, and open a session of the core.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from shardlane import _core
 from shardlane.exceptions import ConfigurationError
 
+from . import logs
 from .auth import LoginHandler, checked_auth, checked_authenticators
 from .callouts import Helpers
 from .checks import one_of, positive, seconds
@@ -298,8 +299,10 @@ class ClusterOptions:
             handlers["nodes"] = NodeHandler(choice, translation)
         options["client_routes"] = described(self.client_routes)
         handlers.update(listeners.handlers())
+        least = logs.wanted()
+        handlers.update(logs.handlers(least))
         helpers = Helpers(handlers)
-        options.update(callouts=helpers.core, asks=helpers.lanes)
+        options.update(callouts=helpers.core, asks=helpers.lanes, log=least)
         try:
             core = _core.Cluster(options.pop("contact_points"), user_types=types, **options)
         except (ValueError, TypeError, OverflowError) as error:

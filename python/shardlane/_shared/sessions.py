@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shardlane import _core
 
     from .clusters import BaseCluster
+    from .metrics import Metrics
     from .options import SessionOptions
     from .topology import ClusterConnections
 
@@ -96,6 +97,14 @@ class BaseSession(Generic[RowT]):
             ForkError: connected before ``fork()``, in the parent process.
         """
         return self._cluster.shards()
+
+    def metrics(self) -> Metrics:
+        """Return what was done so far, in numbers, by all sessions of the cluster object.
+
+        Raises:
+            ForkError: connected before ``fork()``, in the parent process.
+        """
+        return self._cluster.metrics()
 
     def _default_timeout(self, profile: str | _core.UnsetType) -> float | None:
         """The timeout of requests with this profile that give none of their own."""

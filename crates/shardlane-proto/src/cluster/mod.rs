@@ -37,6 +37,7 @@ pub(crate) use self::topology::{NodeInfo, Topology, Update};
 use self::view::RingView;
 pub use self::view::{ClusterView, KeyspaceView, NodeView};
 use crate::config::Config;
+use crate::notice::Told;
 use crate::policy::Balancing;
 use crate::pool::Pool;
 
@@ -432,5 +433,6 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         opened_total: 0,
         closed_total: 0,
         last_error: None,
+        told: Told::default(),
     }
 }

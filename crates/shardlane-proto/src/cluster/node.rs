@@ -8,6 +8,7 @@ use shardlane_routing::HostId;
 use super::routes::Route;
 use super::view::NodeView;
 use crate::metrics::{ConnectionView, PoolView, ShardCounters};
+use crate::notice::Told;
 use crate::pool::Pool;
 
 /// A node, as results and errors name it.
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) closed_total: u64,
     /// Why the last attempt at a connection failed, if none has succeeded since.
     pub(crate) last_error: Option<Arc<str>>,
+    /// Why connections failed or ended, as far as the log has it.
+    pub(crate) told: Told,
 }
 
 impl Node {

@@ -29,7 +29,7 @@ impl<C> Engine<C> {
         }
         if self.admission.queued < self.config.requests_queued_max {
             self.requests[key.index()].phase = Phase::Queued;
-            self.admission.queued += 1;
+            self.count_queued(self.admission.queued + 1);
             self.admission.queue.push_back(key);
             return false;
         }
@@ -41,12 +41,17 @@ impl<C> Engine<C> {
         false
     }
 
+    fn count_queued(&mut self, queued: usize) {
+        self.admission.queued = queued;
+        self.counters.queued.set(queued as u64);
+    }
+
     /// A request has ended: notes that there is room, or one less in the queue.
     pub(super) fn release(&mut self, admitted: bool, phase: &Phase) {
         if admitted {
             self.admission.in_flight -= 1;
         } else if matches!(phase, Phase::Queued) {
-            self.admission.queued -= 1;
+            self.count_queued(self.admission.queued - 1);
             // Those that have ended leave holes; do not let them grow beyond what is waiting.
             if self.admission.queue.len() > 2 * self.admission.queued + 64 {
                 let requests = &self.requests;
@@ -74,7 +79,7 @@ impl<C> Engine<C> {
             {
                 request.phase = Phase::Idle;
                 request.admitted = true;
-                self.admission.queued -= 1;
+                self.count_queued(self.admission.queued - 1);
                 self.admission.in_flight += 1;
                 self.start(now, key);
             }

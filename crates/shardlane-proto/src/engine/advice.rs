@@ -1,12 +1,13 @@
 //! The engine's questions to the application: who has asked, and where the answers go.
 
-use super::{ConnId, Effect, Engine, RequestKey};
+use super::{ConnId, Effect, Engine, Life, RequestKey};
 use std::sync::atomic::Ordering;
 
 use crate::advice::{
     Advice, AdviceError, ClusterEvent, ClusterEventKind, LoginStep, Question, QuestionId,
 };
 use crate::cluster::NodeKey;
+use crate::notice::Notice;
 use crate::time::Instant;
 
 /// Who waits for an answer.
@@ -51,8 +52,25 @@ impl<C> Engine<C> {
         id
     }
 
+    /// Puts something into the log, if anybody reads it.
+    pub(super) fn note(&mut self, notice: Notice) {
+        if self.config.notices.wants(notice.severity()) {
+            let id = QuestionId(self.questions_asked);
+            self.questions_asked += 1;
+            let question = Question::Notice(Box::new(notice));
+            self.effects.push_back(Effect::Ask { id, question });
+        }
+    }
+
     /// Tells of something, if anybody listens.
     pub(super) fn tell(&mut self, kind: ClusterEventKind, key: NodeKey) {
+        // A closing cluster object has no connections left, which says nothing of the nodes.
+        if !matches!(self.life, Life::Closed)
+            && let Some(node) = self.cluster.node(key)
+        {
+            let node = node.node_view();
+            self.note(Notice::Node { kind, node });
+        }
         if self.config.tells_events.load(Ordering::Relaxed)
             && let Some(node) = self.cluster.node(key)
         {

@@ -164,11 +164,14 @@ impl<C> Engine<C> {
             return None;
         };
         if again.delay.is_zero() {
+            self.counters.retries.one_more();
             return Some(next);
         }
         if !self.delay_attempt(now, key, next, again.delay) {
             // It would not be made in time: the error tells more than a timeout would.
             self.end_execution(now, key, RequestErrorKind::Attempt);
+        } else {
+            self.counters.retries.one_more();
         }
         None
     }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
 use crate::error::{ConnectFailure, ConnectionError};
 use crate::metrics::{ConnectionView, Opened, ShardCounters};
+use crate::notice::{Notice, Severity};
 use crate::pool::{Landing, Via};
 use crate::time::Instant;
 
@@ -43,7 +44,7 @@ pub(super) struct Entry {
     pub(super) shard: Option<u16>,
     opened: Opened,
     local_port: u16,
-    /// Through the handshake, and counted as opened.
+    /// Through the handshake, and counted as opened: to be missed when it is gone.
     joined: bool,
     /// In a pool's bucket: requests may use it.
     pooled: bool,
@@ -105,6 +106,7 @@ impl<C> Engine<C> {
         let Some(node) = self.cluster.node_mut(key) else {
             return;
         };
+        let was_blocked = node.pool.is_blocked(now);
         match node.pool.opened(conn, via, &mut self.rng) {
             Ok(source_port) => {
                 entry.local_port = source_port.unwrap_or(0);
@@ -115,6 +117,12 @@ impl<C> Engine<C> {
                 node.pool.block_shard_aware_port(now);
                 self.connections.remove(conn.0 as usize);
                 self.budget.release();
+                self.note_blocked(
+                    now,
+                    key,
+                    was_blocked,
+                    "source_ports has no port for a shard",
+                );
             }
         }
     }
@@ -302,6 +310,7 @@ impl<C> Engine<C> {
         let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
             return;
         };
+        self.counters.bytes_received.add(bytes.len() as u64);
         let result = entry.machine.handle_bytes(now, bytes);
         self.after_input(now, conn, result);
     }
@@ -361,6 +370,9 @@ impl<C> Engine<C> {
                     self.dialect = session.dialect;
                     self.changed = true;
                     let is_scylla = session.sharding.is_some();
+                    entry.joined = true;
+                    let (address, version) = (entry.address, session.dialect.version);
+                    self.note(Notice::ControlUp { address, version });
                     self.control
                         .handle_established(now, conn, session.dialect, is_scylla);
                 }
@@ -421,10 +433,13 @@ impl<C> Engine<C> {
         let entry = &mut self.connections[conn.0 as usize];
         let mut closes = Vec::new();
         let was_up = node.pool.is_usable();
+        let was_blocked = node.pool.is_blocked(now);
         entry.joined = true;
         entry.opened = node.pool.opened_as(entry.via);
         node.opened_total += 1;
+        self.counters.connections_opened.one_more();
         node.last_error = None;
+        node.told.clear();
         let landing = node
             .pool
             .established(now, conn, sharding, &mut self.rng, &mut closes);
@@ -445,6 +460,7 @@ impl<C> Engine<C> {
         if !was_up && self.cluster.is_usable(key) {
             self.tell(ClusterEventKind::Up, key);
         }
+        self.note_blocked(now, key, was_blocked, "it led to another shard");
     }
 
     /// Forgets a connection, tells its pool or control, and sends its requests elsewhere.
@@ -461,14 +477,28 @@ impl<C> Engine<C> {
                 if let ConnectionError::LowerVersion { lower, .. } = error {
                     self.version = Wanted::UpTo(*lower);
                 }
+                // One that was never up is told with the others, if none comes up.
+                if entry.joined && *error != ConnectionError::Closed {
+                    let (address, error) = (entry.address, error.clone());
+                    self.note(Notice::ControlLost { address, error });
+                }
                 self.control.handle_lost(now, error, &mut self.rng);
             }
             Role::Pool(key) => {
                 if *error != ConnectionError::Closed {
                     self.cluster.distrust(key, entry.address.ip());
                 }
+                if entry.joined {
+                    self.counters.connections_closed.one_more();
+                } else if *error != ConnectionError::Closed {
+                    self.counters.connections_failed.one_more();
+                }
                 if let Some(node) = self.cluster.node_mut(key) {
                     let was_up = node.pool.is_usable();
+                    let was_blocked = node.pool.is_blocked(now);
+                    let is_news = *error != ConnectionError::Closed
+                        && self.config.notices.wants(Severity::Warning)
+                        && node.told.is_news(&error.to_string());
                     if node.pool.is_opening(conn) {
                         node.last_error = Some(error.to_string().into());
                         node.pool.failed(now, conn, error, &mut self.rng);
@@ -476,7 +506,12 @@ impl<C> Engine<C> {
                         node.closed_total += u64::from(entry.joined);
                         node.pool.lost(now, conn, &mut self.rng);
                     }
-                    if was_up && !node.pool.is_usable() {
+                    let is_down = was_up && !node.pool.is_usable();
+                    if is_news {
+                        self.note_failure(&entry, error);
+                    }
+                    self.note_blocked(now, key, was_blocked, "no connection could be made to it");
+                    if is_down {
                         self.tell(ClusterEventKind::Down, key);
                     }
                     self.fill = true;
@@ -485,6 +520,30 @@ impl<C> Engine<C> {
         }
         for token in entry.machine.unanswered() {
             self.handle_connection_lost(now, RequestKey(token), &entry, error);
+        }
+    }
+
+    fn note_failure(&mut self, entry: &Entry, error: &ConnectionError) {
+        let (address, error) = (entry.address, error.clone());
+        self.note(if entry.joined {
+            Notice::ConnectionLost { address, error }
+        } else {
+            Notice::ConnectFailed { address, error }
+        });
+    }
+
+    /// Notes that the pool has begun to leave the shard-aware port alone, if it has.
+    fn note_blocked(&mut self, now: Instant, key: NodeKey, was_blocked: bool, why: &str) {
+        if let Some(node) = self.cluster.node(key)
+            && !was_blocked
+            && node.pool.is_blocked(now)
+        {
+            let notice = Notice::ShardAwarePortBlocked {
+                address: node.coordinator.address,
+                block: self.config.shard_aware_block,
+                why: why.into(),
+            };
+            self.note(notice);
         }
     }
 

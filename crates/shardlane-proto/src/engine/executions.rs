@@ -80,6 +80,7 @@ impl<C> Engine<C> {
         let generation = self.next_generation();
         let request = &mut self.requests[root.index()];
         request.executions_begun += 1;
+        self.counters.speculative_executions.one_more();
         let mut execution = Request::new(generation, request.spec.clone(), None, None);
         execution.root = Some(root);
         let index = self.requests.insert(execution);
@@ -190,6 +191,9 @@ impl<C> Engine<C> {
         let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
             return;
         };
+        if stream.is_some() {
+            self.counters.orphans.one_more();
+        }
         match entry.machine.abandon(now, key.to_bits(), stream) {
             // Orphans that are too many are given up when they are old, even if nothing else happens.
             Ok(()) => self.advance_timer(conn),

@@ -46,9 +46,11 @@ use crate::cluster::Coordinator;
 use crate::cluster::{Cluster, ClusterView, Control, ControlEvent, Scope, Topology, Update};
 use crate::config::Config;
 use crate::connection::Wanted;
+use crate::counters::Counters;
 use crate::error::{ConnectionError, RequestError, RequestErrorKind};
 use crate::ids::{ConnId, RequestKey};
 use crate::metrics::PoolView;
+use crate::notice::Notice;
 use crate::policy::{Policy, Retry};
 use crate::request::{Answer, Deadlines, Latencies, Outcome, Percentile, Request};
 use crate::rng::Rng;
@@ -166,6 +168,7 @@ pub struct Engine<C> {
     delayed: BinaryHeap<Reverse<(Instant, RequestKey)>>,
     admission: Admission,
     latencies: Arc<Latencies>,
+    counters: Arc<Counters>,
     percentile: Percentile,
     /// Of requests that the engine makes of its own accord.
     unhurried: Arc<Policy>,
@@ -184,6 +187,8 @@ pub struct Engine<C> {
     dirty: VecDeque<ConnId>,
     completions: Vec<(C, Outcome)>,
     changed: bool,
+    /// No node could be reached when that was tried last, and the log has it.
+    unreachable: bool,
 }
 
 impl<C> Engine<C> {
@@ -216,6 +221,7 @@ impl<C> Engine<C> {
             delayed: BinaryHeap::new(),
             admission: Admission::default(),
             latencies: Arc::default(),
+            counters: Arc::default(),
             percentile: Percentile::default(),
             unhurried: Arc::new(Policy {
                 retry: Retry::Fallthrough,
@@ -232,6 +238,7 @@ impl<C> Engine<C> {
             dirty: VecDeque::new(),
             completions: Vec::new(),
             changed: false,
+            unreachable: false,
         }
     }
 
@@ -409,6 +416,7 @@ impl<C> Engine<C> {
     fn handle_control_event(&mut self, now: Instant, event: ControlEvent) {
         match event {
             ControlEvent::Refreshed { update, generation } => {
+                self.unreachable = false;
                 self.take_refresh(now, update, generation);
             }
             ControlEvent::SchemaChanged(change) => {
@@ -420,6 +428,10 @@ impl<C> Engine<C> {
                 self.changed = true;
             }
             ControlEvent::Unreachable(errors) => {
+                // Round after round ends like this: once will do, until one does not.
+                if !std::mem::replace(&mut self.unreachable, true) {
+                    self.note(Notice::Unreachable(errors.clone()));
+                }
                 if matches!(self.life, Life::Starting) {
                     for completion in std::mem::take(&mut self.ready_waiters) {
                         let kind = RequestErrorKind::Unreachable(errors.clone());
@@ -549,6 +561,7 @@ impl<C> Engine<C> {
     pub fn handle_written(&mut self, conn: ConnId, count: usize) {
         if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
             entry.machine.handle_written(count);
+            self.counters.bytes_sent.add(count as u64);
         }
     }
 
@@ -584,6 +597,12 @@ impl<C> Engine<C> {
     #[must_use]
     pub fn latencies(&self) -> Arc<Latencies> {
         self.latencies.clone()
+    }
+
+    /// What has been done so far; live.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
     }
 
     /// Whether pools or topology have changed since the last call.

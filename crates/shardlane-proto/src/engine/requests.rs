@@ -10,6 +10,7 @@ use super::{ConnId, Engine, Life, RequestKey};
 use crate::cluster::{Cluster, NodeKey};
 use crate::connection::{Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
+use crate::notice::Notice;
 use crate::request::{
     Answer, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target, shard_on,
 };
@@ -71,6 +72,9 @@ impl<C> Engine<C> {
 
     fn insert(&mut self, now: Instant, spec: RequestSpec, completion: Option<C>) -> RequestKey {
         let generation = self.next_generation();
+        if completion.is_some() {
+            self.counters.requests.one_more();
+        }
         let timeout = spec.timeout;
         let deadline = timeout.map(|timeout| now + timeout);
         let request = Request::new(generation, spec, completion, deadline);
@@ -453,6 +457,7 @@ impl<C> Engine<C> {
             return Ok(false);
         };
         request.reprepared += 1;
+        self.counters.repreparations.one_more();
         request.phase = Phase::Idle;
         let body = prepare_body(&prepared);
         let message = Message::prepare(&prepared, &body);
@@ -534,6 +539,7 @@ impl<C> Engine<C> {
             && !request.spec.awaits_schema_agreement
         {
             // The statement itself went through.
+            self.note(Notice::NoSchemaAgreement { timeout });
             self.finish_awaiting_schema(now, key);
             return;
         }
@@ -578,6 +584,9 @@ impl<C> Engine<C> {
             }),
             Err(kind) => Err(Box::new(RequestError { kind, attempts })),
         };
+        if request.completion.is_some() {
+            self.counters.ended(outcome.as_ref().err().map(|e| &**e));
+        }
         match request.completion {
             Some(completion) => self.completions.push((completion, outcome)),
             // Of the engine's own requests only this kind has an answer that somebody waits for.

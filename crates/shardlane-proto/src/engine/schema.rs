@@ -13,6 +13,7 @@ use shardlane_wire::{Dialect, Response, ResultBody, SchemaChange};
 use super::{Engine, RequestKey};
 use crate::cluster::{Scope, Topology, for_each_row};
 use crate::connection::decode_response;
+use crate::notice::Notice;
 use crate::request::{Answer, Phase, RequestSpec};
 use crate::time::Instant;
 
@@ -161,6 +162,10 @@ impl<C> Engine<C> {
             .position(|w| w.deadline.is_some_and(|at| at <= now))
         {
             let waiter = self.schema_waiters.swap_remove(at);
+            if self.request(waiter.key).is_some() {
+                let timeout = self.config.schema_agreement_timeout;
+                self.note(Notice::NoSchemaAgreement { timeout });
+            }
             self.finish_awaiting_schema(now, waiter.key);
         }
     }

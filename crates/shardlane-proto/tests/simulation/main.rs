@@ -9,6 +9,7 @@ mod client;
 mod long;
 mod mischief;
 mod node;
+mod noticing;
 mod policies;
 mod rng;
 mod scenarios;

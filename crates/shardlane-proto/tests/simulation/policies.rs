@@ -58,6 +58,10 @@ impl World {
                 self.engine.handle_advice(self.now, id, Ok(Advice::Accept));
                 return;
             }
+            Question::Notice(notice) => {
+                self.notices.push(*notice);
+                return;
+            }
             other => panic!("nobody logs in here: {other:?}"),
         };
         assert_eq!(question.advisor, 7);

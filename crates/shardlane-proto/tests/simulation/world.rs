@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shardlane_proto::{
     Advice, AdviceError, AttemptBudget, ClusterEventKind, Config, ConnId, ConnectFailure,
-    ConnectionError, Effect, Engine, Instant, PoolSize, QuestionId, RequestKey,
+    ConnectionError, Effect, Engine, Instant, Notice, PoolSize, QuestionId, RequestKey,
 };
 
 use shardlane_routing::HostId;
@@ -136,6 +136,8 @@ pub(crate) struct World {
     pub(crate) by_conn: BTreeMap<ConnId, u64>,
     pub(crate) client: Client,
     /// What the application was told.
+    /// What operators read, in the order in which it was told.
+    pub(crate) notices: Vec<Notice>,
     pub(crate) events: Vec<(ClusterEventKind, HostId)>,
     /// How often it was asked about nodes.
     pub(crate) node_questions: u64,
@@ -186,6 +188,7 @@ impl World {
             resolved: BTreeMap::new(),
             by_conn: BTreeMap::new(),
             client: Client::default(),
+            notices: Vec::new(),
             events: Vec::new(),
             node_questions: 0,
             advisor_hangs: false,
@@ -705,6 +708,12 @@ impl World {
         assert!(load.questions <= questions, "{load:?} for {questions}");
         assert!(load.held_back <= 64, "{load:?}");
         assert_eq!(load.unfetched, 0, "{load:?}");
+        let counters = self.engine.counters();
+        let pending = self.client.pending.len() as u64;
+        assert_eq!(counters.in_progress(), pending, "{counters:?}");
+        let open = counters.connections_opened.get() - counters.connections_closed.get();
+        assert!(open <= load.connections as u64, "{counters:?} {load:?}");
+        assert!(counters.queued.get() <= pending, "{counters:?}");
     }
 
     /// Forgets what is over, so that long runs do not grow; all requests have ended.

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use shardlane_io::{Advisor, Reply};
 use shardlane_proto::{
-    Advice, AdviceError, Again, ClusterEventKind, Decision, LoginStep, Question, Secret,
+    Advice, AdviceError, Again, ClusterEventKind, Decision, LoginStep, Question, Secret, Severity,
 };
 
 use super::args::{Level, seconds_to_duration};
@@ -27,7 +27,7 @@ use super::errors;
 const LANE_MAX: usize = 4096;
 
 /// The lanes, by name.
-const LANES: [&str; 4] = ["login", "retry", "nodes", "events"];
+const LANES: [&str; 5] = ["login", "retry", "nodes", "events", "log"];
 
 const fn lane_of(question: &Question) -> usize {
     match question {
@@ -35,6 +35,7 @@ const fn lane_of(question: &Question) -> usize {
         Question::Retry(_) => 1,
         Question::Nodes(_) => 2,
         Question::Event(_) => 3,
+        Question::Notice(_) => 4,
         // Not known here: whoever asks is told that nobody answers.
         _ => usize::MAX,
     }
@@ -239,6 +240,11 @@ impl Callout {
                 };
                 info.set_item("kind", kind)?;
                 info.set_item("node", super::cluster::describe_node(py, &event.node)?)?;
+            }
+            Question::Notice(notice) => {
+                info.set_item("topic", notice.topic())?;
+                info.set_item("is_warning", notice.severity() == Severity::Warning)?;
+                info.set_item("message", notice.to_string())?;
             }
             other => return Err(PyTypeError::new_err(format!("unknown question {other:?}"))),
         }

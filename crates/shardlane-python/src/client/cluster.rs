@@ -15,8 +15,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use shardlane_io::Client;
 use shardlane_proto::{
-    ClientRoute, ClientRoutes, Compression, Config, ConnectionView, ContactPoint, NodeView, Opened,
-    PoolSize, PoolView, RequestSpec, ShardAwareness,
+    ClientRoute, ClientRoutes, Compression, Config, ConnectionView, ContactPoint, NodeView,
+    NoticeLevel, Opened, PoolSize, PoolView, RequestSpec, Severity, ShardAwareness,
 };
 use shardlane_routing::Token;
 use shardlane_wire::{RowsMetadata, Version};
@@ -26,6 +26,7 @@ use super::batcher::{self, Batcher};
 use super::callouts::Callouts;
 use super::errors;
 use super::fork::Origin;
+use super::metrics;
 use super::page::Shape;
 use super::prepared::Prepared;
 use super::profiles::Profile;
@@ -51,6 +52,7 @@ pub(crate) struct Core {
     client: ManuallyDrop<Arc<Client>>,
     origin: Origin,
     tells_events: Arc<AtomicBool>,
+    notices: Arc<NoticeLevel>,
     statements_max: NonZeroUsize,
     statements: Mutex<HashMap<Option<Arc<str>>, StatementCache>>,
     shapes: Mutex<LruCache<Box<[u8]>, Arc<Shape>>>,
@@ -183,7 +185,7 @@ impl Cluster {
         in_flight_per_connection_max=None, max_in_flight=None, max_queued=65536,
         remote_nodes_per_datacenter=None, client_routes=None,
         application_name=None, statement_cache_size=1000, seed=None,
-        tls=None, callouts=None, asks=Vec::new(), user_types=None
+        tls=None, callouts=None, asks=Vec::new(), log=None, user_types=None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword arguments, in Python
     fn new(
@@ -223,6 +225,7 @@ impl Cluster {
         tls: Option<PyRef<'_, security::Tls>>,
         callouts: Option<PyRef<'_, Callouts>>,
         asks: Vec<String>,
+        log: Option<&str>,
         user_types: Option<Py<Registry>>,
     ) -> PyResult<Self> {
         let bad = |message: &str| PyValueError::new_err(message.to_owned());
@@ -322,8 +325,10 @@ impl Cluster {
         config.client_routes = client_routes.map(routes).transpose()?;
         config.asks_about_nodes = asks.iter().any(|lane| lane == "nodes");
         let tells_events = config.tells_events.clone();
+        let notices = config.notices.clone();
         // From the first event on, if somebody listens by now.
         tells_events.store(asks.iter().any(|lane| lane == "events"), Ordering::Relaxed);
+        notices.set(severity(log)?);
         config.application_name = application_name;
         config.seed = seed.unwrap_or(0);
         let statements_max = NonZeroUsize::new(statement_cache_size)
@@ -339,6 +344,7 @@ impl Cluster {
             client: ManuallyDrop::new(Arc::new(client)),
             origin: Origin::here(),
             tells_events,
+            notices,
             statements_max,
             statements: Mutex::default(),
             shapes: Mutex::new(LruCache::new(SHAPES_MAX)),
@@ -356,6 +362,13 @@ impl Cluster {
     /// Whether events are to be told, by callouts of the lane "events".
     fn listen(&self, listens: bool) {
         self.core.tells_events.store(listens, Ordering::Relaxed);
+    }
+
+    /// Which notices are to be told, by callouts of the lane "log": those of `least` ("info" or "warning") and
+    /// above; None for none.
+    fn log(&self, least: Option<&str>) -> PyResult<()> {
+        self.core.notices.set(severity(least)?);
+        Ok(())
     }
 
     /// Ends when requests can be sent.
@@ -496,6 +509,11 @@ impl Cluster {
         Ok(latencies.percentile(percent).map(|d| d.as_secs_f64()))
     }
 
+    /// What has been done so far, by the names of `shardlane.Metrics`.
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        metrics::describe(py, self.core.client(py)?)
+    }
+
     /// A session; `profiles` are those that have names, `resolve_retry` describes retry policies.
     fn session(
         &self,
@@ -577,6 +595,17 @@ fn describe_pool<'py>(py: Python<'py>, pool: &PoolView) -> PyResult<Bound<'py, P
     }
     info.set_item("shards", shards)?;
     Ok(info)
+}
+
+fn severity(name: Option<&str>) -> PyResult<Option<Severity>> {
+    match name {
+        None => Ok(None),
+        Some("info") => Ok(Some(Severity::Info)),
+        Some("warning") => Ok(Some(Severity::Warning)),
+        Some(other) => Err(PyValueError::new_err(format!(
+            "there is no severity {other:?}"
+        ))),
+    }
 }
 
 const fn algorithm(opened: Opened) -> &'static str {

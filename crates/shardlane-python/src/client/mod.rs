@@ -10,6 +10,7 @@ mod callouts;
 mod cluster;
 mod errors;
 mod fork;
+mod metrics;
 mod page;
 mod prepared;
 mod profiles;

@@ -34,10 +34,18 @@ pub(super) enum Finish {
 
 type Callback = (Py<PyAny>, Option<Py<PyAny>>);
 
+/// What has become of the outcome.
+enum Ended {
+    Value(Py<PyAny>),
+    /// Handed out and not kept: by its traceback an error knows the frames that wait for this request, and they
+    /// would keep each other alive for ever, as Python's collector does not look in here.
+    Raised,
+}
+
 #[derive(Default)]
 struct State {
     callbacks: Vec<Callback>,
-    result: Option<PyResult<Py<PyAny>>>,
+    ended: Option<Ended>,
     cancelled: bool,
 }
 
@@ -97,17 +105,23 @@ impl Request {
         Ok(request)
     }
 
-    /// The result, made from the outcome at the first call.
+    /// The result, made from the outcome at the first call; an error is given once.
     fn finished(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        let mut state = self.lock();
-        if state.result.is_none() {
-            let outcome = self.ticket.take()?;
-            drop(state);
-            let result = self.convert(py, outcome);
-            state = self.lock();
-            state.result = Some(result);
+        match &self.lock().ended {
+            Some(Ended::Value(value)) => return Some(Ok(value.clone_ref(py))),
+            Some(Ended::Raised) => {
+                let message = "the request has failed, and its error has been raised";
+                return Some(Err(PyRuntimeError::new_err(message)));
+            }
+            None => {}
         }
-        state.result.as_ref().map(|result| clone_result(py, result))
+        let outcome = self.ticket.take()?;
+        let result = self.convert(py, outcome);
+        self.lock().ended = Some(match &result {
+            Ok(value) => Ended::Value(value.clone_ref(py)),
+            Err(_) => Ended::Raised,
+        });
+        Some(result)
     }
 
     fn convert(&self, py: Python<'_>, outcome: shardlane_proto::Outcome) -> PyResult<Py<PyAny>> {
@@ -299,13 +313,6 @@ impl Request {
             }
         }
         this.result(py)
-    }
-}
-
-fn clone_result(py: Python<'_>, result: &PyResult<Py<PyAny>>) -> PyResult<Py<PyAny>> {
-    match result {
-        Ok(value) => Ok(value.clone_ref(py)),
-        Err(error) => Err(error.clone_ref(py)),
     }
 }
 

@@ -21,7 +21,10 @@ FAILING = {
         lambda s: s.execute("SELECT * FROM no WHERE k = ?", [1]),
     ),
     "by hand": (exceptions.InvalidQuery, lambda s: s.prepare("SELECT k FROM nope")),
-    "value": (exceptions.BadValue, lambda s: s.execute(INSERT, ["x", "y"])),
+    "value": (
+        exceptions.BadValue,
+        lambda s: s.execute("SELECT key FROM system.local WHERE key = ?", [5]),
+    ),
     "time": (
         exceptions.RequestTimeout,
         lambda s: s.execute("SELECT key FROM system.local", timeout=1e-9),

@@ -117,7 +117,7 @@ class Request(Generic[_T]):
     """One operation under way.
 
     Await it once, on the event loop that was running when it began; or call `wait()`, from any
-    thread.
+    thread. An error is raised once, by whichever of them comes first, and then forgotten.
     """
 
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -95,18 +94,22 @@ class Window(Generic[R]):
 
     def some_have_ended(self) -> Steps[None]:
         """Wait until there is room again, and take out whatever has ended."""
-        target = self._under_way[len(self._under_way) // 4]
-        if not target[2].done():
-            with contextlib.suppress(ShardlaneError):  # noted below, as the request's result
-                yield target[2]
-        self.sweep()
+        request = self._under_way[len(self._under_way) // 4][2]
+        raised = None
+        if not request.done():
+            try:
+                yield request
+            except ShardlaneError as error:
+                # A request gives its error once.
+                raised = (request, error)
+        self.sweep(raised)
 
     def oldest_has_ended(self) -> bool:
         """Whether the request that was sent first has ended."""
         return bool(self._under_way) and self._under_way[0][2].done()
 
-    def sweep(self) -> None:
-        """Take out whatever has ended."""
+    def sweep(self, raised: tuple[_core.Request[_core.Page], ShardlaneError] | None = None) -> None:
+        """Take out whatever has ended; ``raised``: a request that has given its error already."""
         still = []
         for entry in self._under_way:
             if not entry[2].done():
@@ -114,6 +117,8 @@ class Window(Generic[R]):
                 continue
             position, parameters, request = entry
             try:
+                if raised is not None and raised[0] is request:
+                    raise raised[1]
                 page = request.result()
             except PreparedStatementChanged as error:
                 if position in self._again:

@@ -176,6 +176,8 @@ pub struct Engine<C> {
     prepares: HashMap<(Option<Arc<str>>, Vec<u8>), RequestKey>,
     schema_waiters: Vec<SchemaWaiter>,
     ready_waiters: Vec<C>,
+    /// Why the first round reached nobody, where it was over before anybody asked: for the first who does.
+    first_failure: Option<Vec<(String, ConnectionError)>>,
     /// Names of contact points, by what they were resolved to.
     names: HashMap<IpAddr, Arc<str>>,
     /// Names that are being resolved, and the ports that the control machine wants to them.
@@ -230,6 +232,7 @@ impl<C> Engine<C> {
             prepares: HashMap::new(),
             schema_waiters: Vec::new(),
             ready_waiters: Vec::new(),
+            first_failure: None,
             names: HashMap::new(),
             lookups: HashMap::new(),
             questions: HashMap::new(),
@@ -246,7 +249,15 @@ impl<C> Engine<C> {
     /// they get in `Config::pool_wait`. If no contact point answers it ends with `Unreachable`.
     pub fn when_ready(&mut self, completion: C) {
         match self.life {
-            Life::Starting | Life::Filling { .. } => self.ready_waiters.push(completion),
+            Life::Starting | Life::Filling { .. } => match self.first_failure.take() {
+                // The next round may be long in coming.
+                Some(errors) => {
+                    let kind = RequestErrorKind::Unreachable(errors);
+                    self.completions
+                        .push((completion, Err(RequestError::bare(kind))));
+                }
+                None => self.ready_waiters.push(completion),
+            },
             Life::Running => self.completions.push((completion, Ok(self.ready_answer()))),
             Life::Draining { .. } | Life::Closed => {
                 self.completions.push((
@@ -417,6 +428,7 @@ impl<C> Engine<C> {
         match event {
             ControlEvent::Refreshed { update, generation } => {
                 self.unreachable = false;
+                self.first_failure = None;
                 self.take_refresh(now, update, generation);
             }
             ControlEvent::SchemaChanged(change) => {
@@ -431,6 +443,9 @@ impl<C> Engine<C> {
                 // Round after round ends like this: once will do, until one does not.
                 if !std::mem::replace(&mut self.unreachable, true) {
                     self.note(Notice::Unreachable(errors.clone()));
+                    if matches!(self.life, Life::Starting) && self.ready_waiters.is_empty() {
+                        self.first_failure = Some(errors.clone());
+                    }
                 }
                 if matches!(self.life, Life::Starting) {
                     for completion in std::mem::take(&mut self.ready_waiters) {
@@ -616,3 +631,6 @@ impl<C> Engine<C> {
             .filter(|r| r.generation == key.generation())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ test: test-rust test-fuzz test-python ## all test rings: units, oracles, propert
 .PHONY: test-rust
 test-rust: $(STAMPS)/venv ## the Rust part of it
 	@echo "cargo test: all crates and oracles"
-	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python
+	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python --no-fail-fast
 
 .PHONY: test-fuzz
 test-fuzz: ## a short run of `make fuzz`

@@ -85,12 +85,7 @@ impl Schema {
         let old = self.ddl_keyspace(&statement.name, session)?;
         let name = statement.name.name.as_str();
         let wanted = match &statement.arguments {
-            Some(types) => Some(
-                types
-                    .iter()
-                    .map(|ty| resolve_type(old, ty).map(|(ty, _)| ty))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
+            Some(types) => Some(resolve_all(old, types)?),
             None => None,
         };
         let mut keyspace = (**old).clone();

@@ -8,6 +8,8 @@ CARGO ?= cargo
 PYTEST ?=
 DEMO ?=
 BENCH ?=
+MICRO ?=
+UPDATE ?=
 FUZZ_SECONDS ?= 60
 SOAK_ITERATIONS ?= 10000000
 SOAK_SEED ?= 1
@@ -69,6 +71,7 @@ test: test-rust test-fuzz test-python ## all test rings: units, oracles, propert
 test-rust: $(STAMPS)/venv ## the Rust part of it
 	@echo "cargo test: all crates and oracles"
 	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python --no-fail-fast
+	@$(CARGO) test --quiet --manifest-path benchmarks/micro/Cargo.toml
 
 .PHONY: test-fuzz
 test-fuzz: ## a short run of `make fuzz`
@@ -102,6 +105,15 @@ check: lint units ## formatting, lints, types, arrows, documentation, and the un
 .PHONY: bench
 bench: $(STAMPS)/bench $(STAMPS)/extension ## measure beside other drivers, in one run (BENCH="--quick")
 	@$(PY) -m benchmarks $(BENCH)
+
+.PHONY: bench-micro
+bench-micro: ## time of the core's functions, by criterion (MICRO="engine")
+	@$(CARGO) bench --quiet --manifest-path benchmarks/micro/Cargo.toml --features time --bench micro -- $(MICRO)
+
+.PHONY: bench-check
+bench-check: ## their instructions and allocations beside the committed ones (UPDATE=1 commits to others; needs valgrind)
+	@$(CARGO) build --quiet --release --manifest-path benchmarks/micro/Cargo.toml
+	@benchmarks/micro/target/release/micro $(if $(UPDATE),update,check)
 
 .PHONY: fuzz
 fuzz: ## mutations of captured traffic, and operations on the engine, SOAK_ITERATIONS of them (SOAK_SEED=n repeats a run)

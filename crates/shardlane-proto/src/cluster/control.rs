@@ -608,10 +608,10 @@ impl Control {
             State::Idle { retry_at } => retry_at,
             State::Up { .. } => match &self.refresh {
                 Some(refresh) => Some(refresh.deadline),
-                None => [self.refresh_at, self.periodic_at]
-                    .into_iter()
-                    .flatten()
-                    .min(),
+                None => match (self.refresh_at, self.periodic_at) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                },
             },
             _ => None,
         }

@@ -84,7 +84,10 @@ impl Latencies {
 
 /// Octave and position within it; microseconds below 8 have a bucket each.
 fn bucket(latency: Duration) -> usize {
-    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    let micros = latency
+        .as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(latency.subsec_micros().into());
     if micros < PER_OCTAVE as u64 {
         return micros as usize;
     }

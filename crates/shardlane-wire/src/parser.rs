@@ -23,6 +23,8 @@ pub struct Frame<'a> {
     pub header: FrameHeader,
     /// The body as sent: compressed and with the envelope's extras, if the flags say so.
     pub body: &'a [u8],
+    /// Whether the body was gathered from several reads: [`FrameParser::take_gathered`] gives it away.
+    pub is_gathered: bool,
 }
 
 /// Why the stream cannot be read on. The connection is of no further use.
@@ -195,7 +197,11 @@ impl FrameParser {
             let header = self.judge(head)?;
             if let Some((body, rest)) = rest.split_at_checked(header.length as usize) {
                 *input = rest;
-                return Ok(Some(Frame { header, body }));
+                return Ok(Some(Frame {
+                    header,
+                    body,
+                    is_gathered: false,
+                }));
             }
             *input = rest;
             self.begin_gathering(header, rest.len());
@@ -251,7 +257,11 @@ impl FrameParser {
                 // The body may be in the input as a whole, even though the header was split.
                 if let Some((body, rest)) = rest.split_at_checked(header.length as usize) {
                     *input = rest;
-                    return Ok(Some(Frame { header, body }));
+                    return Ok(Some(Frame {
+                        header,
+                        body,
+                        is_gathered: false,
+                    }));
                 }
                 self.begin_gathering(header, rest.len());
                 header
@@ -269,6 +279,7 @@ impl FrameParser {
         Ok(Some(Frame {
             header,
             body: &self.gathered,
+            is_gathered: true,
         }))
     }
 
@@ -399,7 +410,9 @@ mod tests {
         let mut parser = parser();
         let (mut head, mut tail) = bytes.split_at(12);
         assert_eq!(parser.push(&mut head), Ok(None));
-        assert_eq!(parser.push(&mut tail).unwrap().unwrap().body, b"0123456789");
+        let whole = parser.push(&mut tail).unwrap().unwrap();
+        assert!(whole.is_gathered);
+        assert_eq!(whole.body, b"0123456789");
         assert_eq!(parser.take_gathered(), Some(b"0123456789".to_vec()));
         assert_eq!(parser.take_gathered(), None);
         assert_eq!(

@@ -1,10 +1,14 @@
 //! One connection: handshake, streams, keepalive, keyspace, and the bytes both ways.
 //!
-//! Methods fall into three families. `handle_*` take in what happened: TCP is up, bytes came, time
+//! Methods fall into three families. `handle_*` take in what happened: TCP is up, a frame came, time
 //! passed. [`Connection::send`] and [`Connection::abandon`] are what the pool's users do. `poll_event` and
 //! [`Connection::unsent`] give out what follows. After any `handle_*`, drain events, then write what
 //! is unsent. An error from a `handle_*` means the connection is finished: take the tokens of its
 //! requests ([`Connection::unanswered`]) and drop it.
+//!
+//! Bytes come in three steps, so that the answer to a request is looked at where it lies, in the read buffer:
+//! [`Connection::begin_input`] lends the parser, which cuts the bytes into frames, each of which goes to
+//! [`Connection::handle_frame`]; [`Connection::end_input`] takes the parser back.
 
 mod handshake;
 mod keyspace;
@@ -12,6 +16,7 @@ mod login;
 mod streams;
 mod version;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -37,6 +42,10 @@ use crate::tls_error::{TlsError, TlsFault};
 /// Unsent bytes from which a connection counts as busy: the peer does not read.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 
+/// Bodies up to so many bytes are copied to where there is room for them; a longer one that has a buffer of
+/// its own keeps it.
+pub(crate) const COPIED_BYTES_MAX: usize = 4096;
+
 /// What a connection reports to its engine.
 #[derive(Debug)]
 pub(crate) enum ConnEvent {
@@ -45,13 +54,6 @@ pub(crate) enum ConnEvent {
     Ask {
         class: String,
         step: LoginStep,
-    },
-    /// The answer to the request with this token.
-    Response {
-        token: u64,
-        opcode: Opcode,
-        flags: u8,
-        body: Vec<u8>,
     },
     /// The keyspace that this request waited for is in use: answer with [`Connection::send_admitted`], or
     /// with [`Connection::decline`] if it has gone away.
@@ -65,6 +67,34 @@ pub(crate) enum ConnEvent {
     },
     /// A server event (after REGISTER).
     Server(Event),
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    /// Of the request.
+    pub(crate) token: u64,
+    pub(crate) opcode: Opcode,
+    pub(crate) flags: u8,
+    /// Uncompressed. Borrowed from the read buffer or the parser, if it came so.
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+impl Reply<'_> {
+    /// Copies the body into `buffer` and takes that, where it fits and was not allocated for far more.
+    pub(crate) fn into_body(self, buffer: Vec<u8>) -> Vec<u8> {
+        match self.body {
+            Cow::Borrowed(bytes)
+                if bytes.len() <= buffer.capacity() && buffer.capacity() <= COPIED_BYTES_MAX =>
+            {
+                let mut body = buffer;
+                body.clear();
+                body.extend_from_slice(bytes);
+                body
+            }
+            body => body.into_owned(),
+        }
+    }
 }
 
 /// How a request left.
@@ -92,7 +122,8 @@ pub(crate) struct Connection {
     config: Arc<Config>,
     phase: Phase,
     wanted: Wanted,
-    parser: StreamParser,
+    /// `None`: lent, by [`Connection::begin_input`].
+    parser: Option<Box<StreamParser>>,
     /// The version was settled just now: the parser is to accept no other.
     settled: bool,
     /// v5, once STARTUP was answered.
@@ -117,7 +148,10 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(config: Arc<Config>, wanted: Wanted, now: Instant) -> Self {
         Self {
-            parser: new_parser(&config),
+            parser: Some(Box::new(StreamParser::new(
+                Direction::Response,
+                config.frame_body_bytes_max as usize,
+            ))),
             settled: false,
             segments: None,
             streams: Streams::new(config.in_flight_per_connection_max),
@@ -145,36 +179,32 @@ impl Connection {
         self.send_internal(Owner::Handshake, Opcode::Options, &[]);
     }
 
-    /// Bytes came, split in any way.
-    pub(crate) fn handle_bytes(
+    /// Bytes came, split in any way. Lends the parser: what it makes of them goes to [`Self::handle_frame`],
+    /// frame by frame, and the parser back to [`Self::end_input`]. `None`: it is lent already.
+    pub(crate) fn begin_input(
         &mut self,
         now: Instant,
-        mut input: &[u8],
-    ) -> Result<(), ConnectionError> {
+        input: &[u8],
+    ) -> Result<Option<Box<StreamParser>>, ConnectionError> {
         self.last_read = now;
         self.check_first_bytes(input)?;
         if let Phase::Open { keepalive_sent } = &mut self.phase {
             *keepalive_sent = None;
         }
-        // Out of `self` for the loop, because frames borrow from it.
-        let mut parser = std::mem::replace(&mut self.parser, new_parser(&self.config));
-        let result = loop {
-            match parser.push(&mut input) {
-                Ok(Some(frame)) => {
-                    if let Err(error) = self.handle_frame(frame) {
-                        break Err(error);
-                    }
-                    if std::mem::take(&mut self.settled) {
-                        self.settle(&mut parser);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(ConnectionError::Protocol(error.to_string())),
-            }
-        };
-        self.parser = parser;
+        Ok(self.parser.take())
+    }
+
+    /// The bytes are used up, or of no more use.
+    pub(crate) fn end_input(&mut self, parser: Box<StreamParser>) {
+        self.parser = Some(parser);
         self.continue_keyspace();
-        result
+    }
+
+    /// After each frame: what it said may change how the next ones are laid out.
+    pub(crate) fn adapt(&mut self, parser: &mut StreamParser) {
+        if std::mem::take(&mut self.settled) {
+            self.settle(parser);
+        }
     }
 
     /// STARTUP was answered: from here on there is one version, and v5 has its segments.
@@ -215,7 +245,11 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_frame(&mut self, frame: Frame<'_>) -> Result<(), ConnectionError> {
+    /// A frame came: returns the answer to a request, if it is one.
+    pub(crate) fn handle_frame<'f>(
+        &mut self,
+        frame: Frame<'f>,
+    ) -> Result<Option<Reply<'f>>, ConnectionError> {
         let FrameHeader {
             version,
             flags,
@@ -225,13 +259,14 @@ impl Connection {
         } = frame.header;
         // In v5 segments are compressed, and the flag means nothing.
         let body = if flags & Flags::COMPRESSION == 0 || self.segments.is_some() {
-            frame.body.to_vec()
+            Cow::Borrowed(frame.body)
         } else {
-            self.decompress(frame.body)?
+            Cow::Owned(self.decompress(frame.body)?)
         };
         let flags = flags & !Flags::COMPRESSION;
         if stream < 0 {
-            return self.handle_server_event(flags, opcode, &body);
+            self.handle_server_event(flags, opcode, &body)?;
+            return Ok(None);
         }
         match self.streams.release(stream) {
             Released::Owner(Owner::Request { token, in_keyspace }) => {
@@ -239,12 +274,12 @@ impl Connection {
                     self.keyspace.answered();
                 }
                 self.note_keyspace(flags, opcode, &body);
-                self.events.push_back(ConnEvent::Response {
+                return Ok(Some(Reply {
                     token,
                     opcode,
                     flags,
                     body,
-                });
+                }));
             }
             Released::Orphan { in_keyspace } => {
                 if in_keyspace {
@@ -263,7 +298,7 @@ impl Connection {
                 )));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn decompress(&self, body: &[u8]) -> Result<Vec<u8>, ConnectionError> {
@@ -549,9 +584,9 @@ impl Connection {
     /// event that nobody has polled.
     pub(crate) fn unanswered(&self) -> Vec<u64> {
         let unpolled = self.events.iter().filter_map(|event| match event {
-            ConnEvent::Response { token, .. }
-            | ConnEvent::KeyspaceReady { token }
-            | ConnEvent::KeyspaceRefused { token, .. } => Some(*token),
+            ConnEvent::KeyspaceReady { token } | ConnEvent::KeyspaceRefused { token, .. } => {
+                Some(*token)
+            }
             ConnEvent::Established(_) | ConnEvent::Ask { .. } | ConnEvent::Server(_) => None,
         });
         self.streams
@@ -676,10 +711,6 @@ impl Connection {
             self.send_internal(Owner::UseKeyspace, Opcode::Query, &body);
         }
     }
-}
-
-fn new_parser(config: &Config) -> StreamParser {
-    StreamParser::new(Direction::Response, config.frame_body_bytes_max as usize)
 }
 
 /// A query of the client's own: no values, all rows in one page.

@@ -15,8 +15,78 @@ mod versions;
 const SECOND: Duration = Duration::from_secs(1);
 const START: Instant = Instant(1_000_000_000);
 
+/// What a connection has to tell.
+#[derive(Debug)]
+enum Told {
+    Reply {
+        token: u64,
+        flags: u8,
+        opcode: Opcode,
+        body: Vec<u8>,
+    },
+    Event(ConnEvent),
+}
+
+/// A connection, and what it told while it read.
+struct Reading {
+    machine: Connection,
+    told: VecDeque<Told>,
+}
+
+impl std::ops::Deref for Reading {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.machine
+    }
+}
+
+impl std::ops::DerefMut for Reading {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.machine
+    }
+}
+
+impl Reading {
+    fn handle_bytes(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), ConnectionError> {
+        let mut parser = self.begin_input(now, bytes)?.expect("lent once");
+        let result = self.read_frames(&mut parser, &mut bytes);
+        self.end_input(parser);
+        result
+    }
+
+    fn read_frames(
+        &mut self,
+        parser: &mut StreamParser,
+        bytes: &mut &[u8],
+    ) -> Result<(), ConnectionError> {
+        loop {
+            let frame = parser.push(bytes);
+            let frame = frame.map_err(|e| ConnectionError::Protocol(e.to_string()))?;
+            let Some(frame) = frame else { return Ok(()) };
+            if let Some(reply) = self.machine.handle_frame(frame)? {
+                self.told.push_back(Told::Reply {
+                    token: reply.token,
+                    flags: reply.flags,
+                    opcode: reply.opcode,
+                    body: reply.body.into_owned(),
+                });
+            }
+            self.machine.adapt(parser);
+            while let Some(event) = self.machine.poll_event() {
+                self.told.push_back(Told::Event(event));
+            }
+        }
+    }
+
+    fn poll(&mut self) -> Option<Told> {
+        let told = self.told.pop_front();
+        told.or_else(|| self.machine.poll_event().map(Told::Event))
+    }
+}
+
 struct Bench {
-    conn: Connection,
+    conn: Reading,
     now: Instant,
     /// Parses what the connection writes.
     requests: StreamParser,
@@ -31,7 +101,10 @@ impl Bench {
             Some(version) => Wanted::Exactly(version),
             None => Wanted::UpTo(Version::V5),
         };
-        let mut conn = Connection::new(Arc::new(config), wanted, START);
+        let mut conn = Reading {
+            machine: Connection::new(Arc::new(config), wanted, START),
+            told: VecDeque::new(),
+        };
         conn.handle_connected(START);
         Self {
             conn,
@@ -47,8 +120,11 @@ impl Bench {
         bench.answer(0, &supported()).unwrap();
         assert_eq!(bench.sent()[0].1, Opcode::Startup);
         bench.answer(0, &Response::Ready).unwrap();
-        let established = bench.conn.poll_event();
-        assert!(matches!(established, Some(ConnEvent::Established(_))));
+        let established = bench.conn.poll();
+        assert!(matches!(
+            established,
+            Some(Told::Event(ConnEvent::Established(_)))
+        ));
         bench
     }
 
@@ -99,14 +175,16 @@ impl Bench {
     }
 
     fn events(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.conn.poll_event())
-            .map(|event| match event {
-                ConnEvent::Established(_) => "established".to_owned(),
-                ConnEvent::Ask { class, step } => format!("ask {class} {step:?}"),
-                ConnEvent::Response { token, opcode, .. } => format!("{opcode} {token}"),
-                ConnEvent::KeyspaceReady { token } => format!("ready {token}"),
-                ConnEvent::KeyspaceRefused { token, .. } => format!("refused {token}"),
-                ConnEvent::Server(_) => "event".to_owned(),
+        std::iter::from_fn(|| self.conn.poll())
+            .map(|told| match told {
+                Told::Reply { token, opcode, .. } => format!("{opcode} {token}"),
+                Told::Event(event) => match event {
+                    ConnEvent::Established(_) => "established".to_owned(),
+                    ConnEvent::Ask { class, step } => format!("ask {class} {step:?}"),
+                    ConnEvent::KeyspaceReady { token } => format!("ready {token}"),
+                    ConnEvent::KeyspaceRefused { token, .. } => format!("refused {token}"),
+                    ConnEvent::Server(_) => "event".to_owned(),
+                },
             })
             .collect()
     }
@@ -165,7 +243,7 @@ fn handshake_with_a_shard_aware_server() {
         assert_eq!(startup.get("APPLICATION_NAME"), Some("shop"));
         assert_eq!(startup.get("COMPRESSION"), None, "off by default");
         bench.answer(0, &Response::Ready).unwrap();
-        let Some(ConnEvent::Established(session)) = bench.conn.poll_event() else {
+        let Some(Told::Event(ConnEvent::Established(session))) = bench.conn.poll() else {
             panic!("not established")
         };
         let sharding = session.sharding.expect("shards were told");
@@ -371,9 +449,37 @@ fn bytes_that_break_the_protocol_end_the_connection() {
             "{name}: {end:?}"
         );
         let mut tokens = bench.conn.unanswered();
+        while let Some(Told::Reply { token, .. }) = bench.conn.poll() {
+            tokens.push(token);
+        }
         tokens.sort_unstable();
         assert_eq!(tokens, [7, 8, 9], "{name}: all requests are accounted for");
     }
+}
+
+#[test]
+fn a_body_is_copied_to_where_there_is_room_for_it() {
+    let reply = |body| Reply {
+        token: 0,
+        opcode: Opcode::Result,
+        flags: 0,
+        body,
+    };
+    let bytes = [7; 100];
+    let buffer = Vec::with_capacity(100);
+    let place = buffer.as_ptr();
+    let body = reply(Cow::Borrowed(&bytes[..])).into_body(buffer);
+    assert_eq!((&body[..], body.as_ptr()), (&bytes[..], place));
+    // Not where it does not fit, nor where it would hold on to far more.
+    for capacity in [0, 99, COPIED_BYTES_MAX + 1] {
+        let body = reply(Cow::Borrowed(&bytes[..])).into_body(Vec::with_capacity(capacity));
+        assert_eq!((&body[..], body.capacity()), (&bytes[..], 100));
+    }
+    // What has a buffer of its own keeps it.
+    let owned = bytes.to_vec();
+    let place = owned.as_ptr();
+    let body = reply(Cow::Owned(owned)).into_body(Vec::with_capacity(200));
+    assert_eq!((&body[..], body.as_ptr()), (&bytes[..], place));
 }
 
 #[test]
@@ -608,9 +714,9 @@ fn long_bodies_are_compressed_if_the_server_agrees() {
             let bytes = [&header.encode()[..], &compressed].concat();
             bench.events();
             bench.conn.handle_bytes(bench.now, &bytes).unwrap();
-            let event = bench.conn.poll_event();
+            let event = bench.conn.poll();
             assert!(
-                matches!(&event, Some(ConnEvent::Response { flags: 0, body, .. }) if *body == [0, 0, 0, 1]),
+                matches!(&event, Some(Told::Reply { flags: 0, body, .. }) if *body == [0, 0, 0, 1]),
                 "{event:?}"
             );
         }

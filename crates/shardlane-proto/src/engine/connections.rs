@@ -1,16 +1,21 @@
 //! The engine's connections: opening them for pools and for control, and what becomes of them.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use shardlane_wire::StreamParser;
 
 use super::{ConnId, Effect, Engine, Life, RequestKey};
 use crate::advice::ClusterEventKind;
 use crate::advice::QuestionId;
 use crate::cluster::{ControlRequest, NodeKey, Scope, Way};
 use crate::config::Config;
-use crate::connection::{ConnEvent, Connection, Session, Wanted, decode_response};
+use crate::connection::{
+    COPIED_BYTES_MAX, ConnEvent, Connection, Reply, Session, Wanted, decode_response,
+};
 use crate::error::{ConnectFailure, ConnectionError};
 use crate::metrics::{ConnectionView, Opened, ShardCounters};
 use crate::notice::{Notice, Severity};
@@ -307,12 +312,80 @@ impl<C> Engine<C> {
 
     /// Bytes came from the server.
     pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, bytes: &[u8]) {
-        let Some(entry) = self.connections.get_mut(conn.0 as usize) else {
+        if !self.connections.contains(conn.0 as usize) {
             return;
-        };
+        }
         self.counters.bytes_received.add(bytes.len() as u64);
-        let result = entry.machine.handle_bytes(now, bytes);
+        let result = self.read(now, conn, bytes);
         self.after_input(now, conn, result);
+    }
+
+    fn read(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        mut bytes: &[u8],
+    ) -> Result<(), ConnectionError> {
+        let entry = &mut self.connections[conn.0 as usize];
+        let Some(mut parser) = entry.machine.begin_input(now, bytes)? else {
+            return Ok(());
+        };
+        let result = self.read_frames(now, conn, &mut parser, &mut bytes);
+        if let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            entry.machine.end_input(parser);
+        }
+        result
+    }
+
+    /// Takes each frame to whom it concerns, while the connection is there. An error: the server broke the
+    /// protocol.
+    fn read_frames(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        parser: &mut StreamParser,
+        bytes: &mut &[u8],
+    ) -> Result<(), ConnectionError> {
+        while let Some(entry) = self.connections.get_mut(conn.0 as usize) {
+            let frame = parser
+                .push(bytes)
+                .map_err(|error| ConnectionError::Protocol(error.to_string()))?;
+            let Some(frame) = frame else { break };
+            let keeps_buffer = frame.is_gathered && frame.body.len() > COPIED_BYTES_MAX;
+            let Some(reply) = entry.machine.handle_frame(frame)? else {
+                entry.machine.adapt(parser);
+                self.handle_events(now, conn);
+                continue;
+            };
+            match entry.role {
+                Role::Pool(_) => {
+                    entry.counters.ended();
+                    let Reply {
+                        token,
+                        opcode,
+                        flags,
+                        mut body,
+                    } = reply;
+                    if keeps_buffer && matches!(body, Cow::Borrowed(_)) {
+                        body = Cow::Owned(parser.take_gathered().unwrap_or_default());
+                    }
+                    let reply = Reply {
+                        token,
+                        opcode,
+                        flags,
+                        body,
+                    };
+                    self.handle_response(now, conn, reply)?;
+                }
+                Role::Control => {
+                    let dialect = entry.machine.dialect();
+                    let response =
+                        decode_response(dialect, reply.flags, reply.opcode, &reply.body)?;
+                    self.control.handle_response(now, reply.token, &response)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What every input to a connection's machine ends with.
@@ -323,7 +396,7 @@ impl<C> Engine<C> {
         result: Result<(), ConnectionError>,
     ) {
         // What was understood before an error counts.
-        let result = self.handle_events(now, conn).and(result);
+        self.handle_events(now, conn);
         if let Err(error) = result {
             self.drop_connection(now, conn, &error);
         } else {
@@ -355,12 +428,11 @@ impl<C> Engine<C> {
         self.follow_up(now);
     }
 
-    /// Takes the connection's events to whom they concern. An error: the server broke the protocol.
-    fn handle_events(&mut self, now: Instant, conn: ConnId) -> Result<(), ConnectionError> {
-        while let Some(entry) = self.connections.get_mut(conn.0 as usize) {
-            let Some(event) = entry.machine.poll_event() else {
-                break;
-            };
+    /// Takes the connection's events to whom they concern.
+    fn handle_events(&mut self, now: Instant, conn: ConnId) {
+        while let Some(entry) = self.connections.get_mut(conn.0 as usize)
+            && let Some(event) = entry.machine.poll_event()
+        {
             match (event, entry.role) {
                 (ConnEvent::Established(session), Role::Pool(key)) => {
                     self.join_pool(now, conn, key, &session)
@@ -376,31 +448,6 @@ impl<C> Engine<C> {
                     self.control
                         .handle_established(now, conn, session.dialect, is_scylla);
                 }
-                (
-                    ConnEvent::Response {
-                        token,
-                        opcode,
-                        flags,
-                        body,
-                    },
-                    Role::Pool(_),
-                ) => {
-                    entry.counters.ended();
-                    self.handle_response(now, conn, RequestKey(token), opcode, flags, body)?;
-                }
-                (
-                    ConnEvent::Response {
-                        token,
-                        opcode,
-                        flags,
-                        body,
-                    },
-                    Role::Control,
-                ) => {
-                    let dialect = entry.machine.dialect();
-                    let response = decode_response(dialect, flags, opcode, &body)?;
-                    self.control.handle_response(now, token, &response)?;
-                }
                 (ConnEvent::KeyspaceReady { token }, _) => {
                     self.send_admitted(now, conn, RequestKey(token));
                 }
@@ -411,7 +458,6 @@ impl<C> Engine<C> {
                 (ConnEvent::Server(event), _) => self.control.handle_event(now, &event),
             }
         }
-        Ok(())
     }
 
     fn join_pool(&mut self, now: Instant, conn: ConnId, key: NodeKey, session: &Session) {

@@ -56,6 +56,9 @@ use crate::request::{Answer, Deadlines, Latencies, Outcome, Percentile, Request}
 use crate::rng::Rng;
 use crate::time::Instant;
 
+/// Later than any time that is told.
+const NEVER: Instant = Instant(u64::MAX);
+
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -394,21 +397,20 @@ impl<C> Engine<C> {
             Life::Filling { until } | Life::Draining { until } => Some(until),
             _ => None,
         };
-        let timer = self.timers.peek().map(|&Reverse((at, _))| at);
-        let all = [
-            timer,
-            self.deadlines.next(live),
-            self.speculations.next(live),
-            delayed,
-            self.control.next_timeout(),
-            self.pool_timer,
-            self.asked_about_nodes.as_ref().map(|asked| asked.deadline),
-            self.schema_waiters.iter().filter_map(|w| w.deadline).min(),
-            life,
-            // A connection was given up between two turns: at once.
-            self.fill.then(Instant::default),
-        ];
-        all.into_iter().flatten().min()
+        let mut earliest = NEVER;
+        let mut consider = |at: Option<Instant>| earliest = earliest.min(at.unwrap_or(NEVER));
+        consider(self.timers.peek().map(|&Reverse((at, _))| at));
+        consider(self.deadlines.next(live));
+        consider(self.speculations.next(live));
+        consider(delayed);
+        consider(self.control.next_timeout());
+        consider(self.pool_timer);
+        consider(self.asked_about_nodes.as_ref().map(|asked| asked.deadline));
+        consider(self.schema_waiters.iter().filter_map(|w| w.deadline).min());
+        consider(life);
+        // A connection was given up between two turns: at once.
+        consider(self.fill.then(Instant::default));
+        (earliest < NEVER).then_some(earliest)
     }
 
     /// Moves control's requests and events along.
@@ -582,7 +584,11 @@ impl<C> Engine<C> {
 
     /// Moves all results to deliver to `out`.
     pub fn take_completions(&mut self, out: &mut Vec<(C, Outcome)>) {
-        out.append(&mut self.completions);
+        if out.is_empty() {
+            std::mem::swap(out, &mut self.completions);
+        } else {
+            out.append(&mut self.completions);
+        }
     }
 
     /// What the control connection speaks, and the other connections as a rule: requests laid out so

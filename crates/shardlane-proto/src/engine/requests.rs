@@ -8,7 +8,7 @@ use super::message::{Message, prepare_body};
 use super::tablets::tablet_block;
 use super::{ConnId, Engine, Life, RequestKey};
 use crate::cluster::{Cluster, NodeKey};
-use crate::connection::{Sent, decode_response};
+use crate::connection::{Reply, Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
 use crate::notice::Notice;
 use crate::request::{
@@ -281,11 +281,9 @@ impl<C> Engine<C> {
         &mut self,
         now: Instant,
         conn: ConnId,
-        key: RequestKey,
-        opcode: Opcode,
-        flags: u8,
-        body: Vec<u8>,
+        reply: Reply<'_>,
     ) -> Result<(), ConnectionError> {
+        let key = RequestKey(reply.token);
         let Some(entry) = self.connections.get(conn.0 as usize) else {
             return Ok(());
         };
@@ -298,11 +296,15 @@ impl<C> Engine<C> {
             Some(_) => None,
             None => return Ok(()),
         };
+        let (opcode, flags) = (reply.opcode, reply.flags);
         if opcode == Opcode::Result && reprepared.is_none() {
-            self.succeed(now, conn, key, dialect, flags, body);
+            self.succeed(now, conn, key, dialect, reply);
             return Ok(());
         }
-        let error = match (decode_response(dialect, flags, opcode, &body), reprepared) {
+        let error = match (
+            decode_response(dialect, flags, opcode, &reply.body),
+            reprepared,
+        ) {
             (Ok(Response::Error(error)), _) => {
                 self.handle_server_error(now, conn, key, error);
                 return Ok(());
@@ -318,7 +320,7 @@ impl<C> Engine<C> {
                         id: prepared.id.clone(),
                         dialect,
                         flags,
-                        body,
+                        body: reply.body.into_owned(),
                     };
                     let kind = RequestErrorKind::PreparedChanged(Box::new(reprepared));
                     self.end_execution(now, key, kind);
@@ -342,24 +344,31 @@ impl<C> Engine<C> {
         conn: ConnId,
         key: RequestKey,
         dialect: Dialect,
-        flags: u8,
-        body: Vec<u8>,
+        reply: Reply<'_>,
     ) {
         let entry = &self.connections[conn.0 as usize];
         let Role::Pool(node) = entry.role else { return };
         let Some(coordinator) = self.cluster.node(node).map(|n| n.coordinator.clone()) else {
             return;
         };
-        let shard = entry.shard;
+        let (shard, flags) = (entry.shard, reply.flags);
         if flags & Flags::CUSTOM_PAYLOAD != 0 {
-            self.learn_tablet(key, dialect, flags, &body);
+            self.learn_tablet(key, dialect, flags, &reply.body);
         }
         let Some(request) = self.request(key) else {
             return;
         };
         request.phase = Phase::Idle;
         let sent_at = request.sent_at;
-        let is_prepare = request.spec.opcode == Opcode::Prepare && request.completion.is_some();
+        let is_prepare = request.spec.opcode == Opcode::Prepare;
+        let buffer = if is_prepare {
+            // By its body others find it who ask for the same.
+            Vec::new()
+        } else {
+            std::mem::take(&mut request.spec.body)
+        };
+        let body = reply.into_body(buffer);
+        let is_prepare = is_prepare && request.completion.is_some();
         let answer = Answer {
             dialect,
             opcode: Opcode::Result,

@@ -16,7 +16,7 @@ fn cut(direction: Direction, pieces: &[&[u8]]) -> Outcome {
     for mut input in pieces.iter().copied() {
         loop {
             match parser.push(&mut input) {
-                Ok(Some(Frame { header, body })) => frames.push((header, body.to_vec())),
+                Ok(Some(Frame { header, body, .. })) => frames.push((header, body.to_vec())),
                 Ok(None) => break,
                 Err(error) => return (frames, Some(error)),
             }

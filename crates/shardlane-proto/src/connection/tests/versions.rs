@@ -34,7 +34,7 @@ fn open(versions: &[&'static str], adapt: impl FnOnce(&mut Config)) -> (Bench, S
     // The answer to STARTUP is the last bare one.
     let ready = frame_in(version, 0, &Response::Ready);
     bench.conn.handle_bytes(bench.now, &ready).unwrap();
-    let Some(ConnEvent::Established(session)) = bench.conn.poll_event() else {
+    let Some(Told::Event(ConnEvent::Established(session))) = bench.conn.poll() else {
         panic!("not established");
     };
     assert_eq!(session.dialect.version, version);
@@ -191,8 +191,8 @@ fn large_requests_and_answers_are_split() {
     for piece in answer.chunks(1000) {
         bench.conn.handle_bytes(bench.now, piece).unwrap();
     }
-    let event = bench.conn.poll_event();
-    assert!(matches!(event, Some(ConnEvent::Response { body: b, .. }) if b == body));
+    let event = bench.conn.poll();
+    assert!(matches!(event, Some(Told::Reply { body: b, .. }) if b == body));
     assert!(body.len() > COMPRESS_FROM_BYTES);
 }
 

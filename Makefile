@@ -103,7 +103,7 @@ check: lint units ## formatting, lints, types, arrows, documentation, and the un
 	@echo "check passed"
 
 .PHONY: bench
-bench: $(STAMPS)/bench $(STAMPS)/extension ## measure beside other drivers, in one run (BENCH="--quick")
+bench: $(STAMPS)/extension ## measure beside other drivers, each in an environment of its own (BENCH="--quick --html bench.html")
 	@$(PY) -m benchmarks $(BENCH)
 
 .PHONY: bench-micro
@@ -144,7 +144,7 @@ docs: $(STAMPS)/docs ## build the documentation into docs/_build, warnings are e
 .PHONY: clean
 clean: ## remove everything that was built, and .venv
 	@$(CARGO) clean --quiet
-	@rm -rf $(VENV) dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-bench benchmarks/native/target dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find python -name '*.so' -delete
 
 ##@ Pieces of `make check`
@@ -230,7 +230,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # One stamp for each dependency group in pyproject.toml.
-$(STAMPS)/build $(STAMPS)/dev $(STAMPS)/docs $(STAMPS)/bench: $(STAMPS)/venv pyproject.toml
+$(STAMPS)/build $(STAMPS)/dev $(STAMPS)/docs: $(STAMPS)/venv pyproject.toml
 	@echo "installing the tools: $(notdir $@)"
 	@$(PIP) install --group $(notdir $@)
 	@touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -37,6 +37,8 @@ class Job:
         self.spans: list[tuple[int, int]] = []
         self.count = 0
         self.until = 0.0
+        self.unchecked: Sequence[Any] = ()
+        """Answers that came all at once, from the first position on; checked when time is up."""
 
     def start_at(self, worker: int) -> int:
         """Workers start at different places, so that they do not ask for the same key at once."""
@@ -57,6 +59,13 @@ class Job:
         return {
             (start + step) % size for start, count in self.spans for step in range(min(count, size))
         }
+
+    def check_rest(self) -> None:
+        """Check what could not be checked as it came, at a time that nobody measures."""
+        size = len(self.expected)
+        for number, answer in enumerate(self.unchecked):
+            if answer != self.expected[number % size]:
+                raise self.wrong(number % size, answer)
 
     def wrong(self, position: int, answer: Any) -> WrongAnswerError:
         return WrongAnswerError(f"expected {self.expected[position]!r}, got {answer!r}")
@@ -123,3 +132,26 @@ def run_threads(job: Job, call: Call) -> None:
             thread.join()
     if failures:
         raise failures[0]
+
+
+class Parameters:
+    """Parameter sets until the time is up, for calls that take many at once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        arguments, until = self._job.arguments, self._job.until
+        size = len(arguments)
+        while perf_counter() < until:
+            position = self.taken % size
+            self.taken += 1
+            yield arguments[position]
+
+    def done(self, answers: Sequence[Any] | None, count: int) -> None:
+        """Note what was done; `answers` in the order of the parameter sets, None for writes."""
+        if count != self.taken:
+            raise WrongAnswerError(f"{count} results for {self.taken} parameter sets")
+        self._job.unchecked = answers or ()
+        self._job.done(0, self.taken)

@@ -1,22 +1,14 @@
-"""The machine: what it is, whose CPU time is whose, and which CPUs each process may use."""
+"""The machine: what it is, what else it does, and which CPUs each process may use."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
 from pathlib import Path
 from typing import Any
-
-
-def cpu_seconds() -> tuple[float, float]:
-    """User and system time of this process, all threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime, usage.ru_stime
 
 
 def busy_seconds() -> float | None:
@@ -25,18 +17,20 @@ def busy_seconds() -> float | None:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:
         return None
-    # user, nice, system, then idle and iowait which are left out, irq, softirq.
-    ticks = [int(field) for field in fields[1:8]]
-    return (sum(ticks[:3]) + sum(ticks[5:7])) / os.sysconf("SC_CLK_TCK")
+    # user, nice, system, then idle and iowait which are left out, irq, softirq, steal.
+    ticks = [int(field) for field in fields[1:9]]
+    return (sum(ticks[:3]) + sum(ticks[5:])) / os.sysconf("SC_CLK_TCK")
 
 
 def split_cpus() -> tuple[list[int], list[int]]:
-    """CPUs for the client and CPUs for the server; empty lists if there is nothing to split."""
+    """CPUs for the client and CPUs for the server; empty lists if there is nothing to split.
+
+    The client gets a single one, so that a rate is a rate per CPU.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return [], []
     cpus = sorted(os.sched_getaffinity(0))
-    half = len(cpus) // 2
-    return (cpus[:half], cpus[half:]) if half else ([], [])
+    return (cpus[:1], cpus[1:]) if len(cpus) > 1 else ([], [])
 
 
 def pin(cpus: list[int]) -> None:
@@ -45,23 +39,15 @@ def pin(cpus: list[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def version(package: str) -> str | None:
-    """The installed version of a distribution."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(package)
-    return None
-
-
 def describe() -> dict[str, Any]:
     """What the figures were measured on."""
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     return {
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(),
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpus": len(affinity) if affinity else os.cpu_count(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 

@@ -3,59 +3,63 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Round = dict[str, Any]
 
 
-def summarise(rounds: list[dict[str, Any]], units: int) -> dict[str, Any]:
-    """Figures of one driver in one cell.
+def summarise(rounds: list[Round], units: int) -> dict[str, Any]:
+    """Figures of one driver in one cell: medians over the rounds, with least and most.
 
     CPU time can only be too high, never too low: neighbours, migrations and cold caches add to it.
     So the least is the steadiest figure, and stands beside the median.
+
+    Args:
+        rounds: what the client process measured, one for each round.
+        units: what a call counts for: rows of a page, or 1.
     """
-    cpu = [_per_unit(entry, entry["user_s"] + entry["system_s"], units) for entry in rounds]
-    rate = [entry["requests"] * units / entry["wall_s"] for entry in rounds]
+
+    def per_unit(amount: Callable[[Round], float], scale: float = 1e6) -> list[float]:
+        return [amount(entry) / (entry["requests"] * units) * scale for entry in rounds]
+
     return {
-        "cpu_us": _figures(cpu, 3),
-        "cpu_us_best": round(min(cpu), 3),
-        "user_us": _figures([_per_unit(entry, entry["user_s"], units) for entry in rounds], 3),
-        "system_us": _figures([_per_unit(entry, entry["system_s"], units) for entry in rounds], 3),
-        "per_second": _figures(rate, 0),
-        "per_second_best": round(max(rate)),
-        "p50_us": _latency(rounds, "p50_us"),
-        "p99_us": _latency(rounds, "p99_us"),
-        "server_cpu_us": _figures(
-            [_per_unit(entry, entry["server_s"], units) for entry in rounds], 3
-        ),
+        "cpu_us": spread(per_unit(lambda r: r["user_s"] + r["system_s"]), 3),
+        "user_us": spread(per_unit(lambda r: r["user_s"]), 3),
+        "system_us": spread(per_unit(lambda r: r["system_s"]), 3),
+        "thread_us": spread(per_unit(lambda r: r["thread_s"]), 3),
+        "per_second": spread([r["requests"] * units / r["wall_s"] for r in rounds], 0),
+        **{name: spread([r[name] for r in rounds], 1) for name in ("p50_us", "p99_us", "p999_us")},
+        "voluntary": spread(per_unit(lambda r: r["voluntary"], 1), 4),
+        "involuntary": spread(per_unit(lambda r: r["involuntary"], 1), 4),
+        "rss_mb": spread([r["rss_mb"] for r in rounds], 1),
+        "rss_peak_mb": spread([r["rss_peak_mb"] for r in rounds], 1),
+        "connections": spread([r["connections"] for r in rounds], 0),
+        "server_cpu_us": spread(per_unit(lambda r: r["server_s"]), 3),
         "right_shard_percent": _right_shard(rounds),
-        "others_busy": _others(rounds),
-        "cpu_us_rounds": [round(value, 3) for value in cpu],
-        "requests": sum(entry["requests"] for entry in rounds),
+        "others_busy": spread([r.get("others_busy") for r in rounds], 2),
+        "requests": sum(r["requests"] for r in rounds),
     }
 
 
-def _per_unit(entry: dict[str, Any], seconds: float, units: int) -> float:
-    return float(seconds / (entry["requests"] * units) * 1e6)
+def spread(values: list[Any], digits: int) -> dict[str, Any] | None:
+    """Median, least and most, and the values themselves; None if there are none."""
+    known = [round(value, digits) for value in values if value is not None]
+    if not known:
+        return None
+    return {
+        "median": round(median(known), digits),
+        "least": min(known),
+        "most": max(known),
+        "all": known,
+    }
 
 
-def _figures(values: list[float], digits: int) -> float:
-    return round(median(values), digits)
-
-
-def _latency(rounds: list[dict[str, Any]], name: str) -> float | None:
-    values = [entry[name] for entry in rounds if entry[name] is not None]
-    return round(median(values), 1) if values else None
-
-
-def _right_shard(rounds: list[dict[str, Any]]) -> float | None:
+def _right_shard(rounds: list[Round]) -> float | None:
     """Where the server says that requests arrived."""
-    totals = {
-        name: sum(entry["arrived"][name] for entry in rounds) for name in rounds[0]["arrived"]
-    }
-    everything = sum(totals.values())
-    return round(100 * totals["right_shard"] / everything, 2) if everything else None
-
-
-def _others(rounds: list[dict[str, Any]]) -> float | None:
-    """CPUs kept busy by neither client nor server: how much the figures can be trusted."""
-    shares = [entry["others_busy"] for entry in rounds if "others_busy" in entry]
-    return round(median(shares), 2) if shares else None
+    told = [entry["arrived"] for entry in rounds if entry["arrived"] is not None]
+    everything = sum(sum(arrived.values()) for arrived in told)
+    right = sum(arrived["right_shard"] for arrived in told)
+    return round(100 * right / everything, 2) if everything else None

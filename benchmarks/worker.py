@@ -1,20 +1,23 @@
-"""A client process: one driver, one workload, one number of requests in flight.
+"""A client process: one driver in one cell. `process.py` has its other end.
 
-As a program it connects, says that it is ready, and then does what each line of JSON on its
-standard input asks for, answering with one line each. It stays connected between rounds, and costs
-nothing while another driver has its turn.
+As a program it connects, says what that took, and then does what each line of JSON on its standard
+input asks for, answering with one line each. It stays connected between rounds, and costs nothing
+while another driver has its turn.
+
+It runs in the environment of its driver, which may not have shardlane.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import importlib
 import json
 import os
 import random
-import subprocess
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import perf_counter
 from typing import IO, Any
 
@@ -22,10 +25,12 @@ from . import data
 from .drivers import DRIVERS
 from .drivers.base import Driver, Endpoint
 from .load import Job, WrongAnswerError
-from .machine import cpu_seconds, pin
+from .machine import pin
+from .plan import Cell
+from .usage import Usage, connections, memory_mb
 
 VERIFIED_WRITES = 200
-"""Rows read back after writing, drawn at random from those written in the last round."""
+"""Writes read back, drawn at random from those of the last round."""
 
 
 @dataclass(frozen=True)
@@ -33,93 +38,168 @@ class Task:
     """What a client process is for."""
 
     driver: str
-    workload: str
-    in_flight: int
+    cell: dict[str, Any]
     cpus: list[int]
     addresses: list[str]
     port: int
+    canned: bool = False
+    """Whether the server repeats its first answer to each statement, whatever the parameters."""
 
 
 class Client:
     """The inside of a client process."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
-        self._driver: Driver = DRIVERS[task.driver](
-            Endpoint(task.addresses, task.port), task.in_flight
-        )
-        self._job = self._new_job(0.0)
+        self._canned = task.canned
+        self._cell = Cell(**task.cell)
+        kind = DRIVERS[task.driver]
+        if kind.module:
+            importlib.import_module(kind.module)
+        self._driver: Driver = kind(Endpoint(task.addresses, task.port), self._cell)
+        self._job = Job([], [], 1, 0.0)
 
-    def open(self) -> None:
+    def open(self) -> dict[str, Any]:
+        """Connect; return what a connected process has taken."""
+        before = Usage.now()
+        began = perf_counter()
         self._driver.open()
-        if self._task.workload == "insert":
-            self._driver.statement(data.written_schema_cql(self._task.driver))
-        self._driver.ready(self._task.workload)
+        opened = perf_counter()
+        used = Usage.now() - before
+        memory, _ = memory_mb()
+        return {
+            "began_s": began,
+            "open_s": opened - began,
+            "open_cpu_s": used.cpu_s,
+            "rss_mb": memory,
+        }
+
+    def ready(self) -> None:
+        self._driver.ready()
 
     def close(self) -> None:
         self._driver.close()
 
     def _new_job(self, seconds: float) -> Job:
         answer = self._driver.answer
+        workload = self._cell.workload
         arguments: list[tuple[Any, ...]]
         expected: list[Any]
-        if self._task.workload == "scan":
-            arguments = [(data.SCAN_PARTITION,)]
-            expected = [[answer(data.row(key)) for key in range(data.SCAN_ROWS)]]
-        elif self._task.workload == "select":
+        if workload == "pages":
+            arguments = [(part,) for part in range(data.PAGE_PARTITIONS)]
+            expected = [[answer(row) for row in data.page(part)] for (part,) in arguments]
+        elif workload == "select":
             arguments = [(key,) for key in data.shuffled_keys()]
             expected = [answer(data.row(key)) for key in data.shuffled_keys()]
-        else:
+        elif workload == "insert":
             arguments = [data.row(key) for key in data.shuffled_keys()]
             expected = [None] * len(arguments)
-        return Job(arguments, expected, self._task.in_flight, seconds)
+        else:
+            arguments = [(key, data.batch_rows(key)) for key in data.shuffled_keys()]
+            expected = [None] * len(arguments)
+        if self._canned and workload == "select":
+            repeated = self._driver.call_once(*arguments[0])
+            key = repeated["id"] if isinstance(repeated, dict) else repeated[0]
+            if repeated != answer(data.row(key)):
+                raise WrongAnswerError(f"{repeated!r} is no row of the table")
+            expected = [repeated] * len(arguments)
+        return Job(arguments, expected, self._cell.in_flight, seconds)
 
     def run(self, seconds: float) -> dict[str, Any]:
         """Put load on the server; return what it cost."""
-        all_before = sum(cpu_seconds())
+        whole = Usage.now()
         job = self._job = self._new_job(seconds)
+        if self._cell.workload == "pages":
+            job = self._looked_at(job)
         gc.collect()
-        user, system = cpu_seconds()
+        allocations = _native_allocations()
+        before = Usage.now()
         began = perf_counter()
-        self._driver.run(self._task.workload, job)
+        self._driver.run(job)
         wall = perf_counter() - began
-        user_after, system_after = cpu_seconds()
+        used = Usage.now() - before
+        allocated = None if allocations is None else (_native_allocations() or 0) - allocations
+        job.check_rest()
+        self._job.count, self._job.spans = job.count, job.spans
         latencies = sorted(job.latencies)
+        memory, peak = memory_mb()
         return {
             "requests": job.count,
             "wall_s": wall,
-            "user_s": user_after - user,
-            "system_s": system_after - system,
-            "p50_us": _percentile(latencies, 0.50),
-            "p99_us": _percentile(latencies, 0.99),
-            "whole_turn_s": sum(cpu_seconds()) - all_before,
+            "user_s": used.user_s,
+            "system_s": used.system_s,
+            "thread_s": used.thread_s,
+            "voluntary": used.voluntary,
+            "involuntary": used.involuntary,
+            "allocations": allocated,
+            **{f"{name}_us": percentile(latencies, share) for name, share in PERCENTILES.items()},
+            "rss_mb": memory,
+            "rss_peak_mb": peak,
+            "connections": connections(),
+            "whole_turn_s": (Usage.now() - whole).cpu_s,
         }
+
+    def _looked_at(self, job: Job) -> Job:
+        """A job that looks at one row of each page; comparing all costs as much as making them.
+
+        All rows of a page of each partition are compared here, before anything is measured.
+        """
+        for arguments, expected in zip(job.arguments, job.expected, strict=True):
+            if (found := self._driver.call_once(*arguments)) != expected:
+                raise WrongAnswerError(f"wrong rows, from {found[:1]!r} to {found[-1:]!r}")
+        return Job(
+            job.arguments, [_Page(rows) for rows in job.expected], job.in_flight, job.seconds
+        )
 
     def verify(self) -> dict[str, Any]:
         """Read back what the last round wrote; reads have been checked as they came."""
-        if self._task.workload != "insert":
+        workload = self._cell.workload
+        if workload in ("select", "pages") or self._canned:
             return {"verified": self._job.count}
         positions = sorted(self._job.positions())
         sample = random.Random(1).sample(positions, min(VERIFIED_WRITES, len(positions)))
         for position in sample:
-            expected = self._driver.answer(data.row(self._job.arguments[position][0]))
-            found = self._driver.fetch_written(self._job.arguments[position][0])
+            key, *_ = self._job.arguments[position]
+            rows = [data.row(key)] if workload == "insert" else data.batch_rows(key)
+            expected = [self._driver.answer(row) for row in rows]
+            found = self._driver.fetch_written(key)
             if found != expected:
                 raise WrongAnswerError(f"wrote {expected!r}, read {found!r}")
         return {"verified": len(sample)}
 
-    def load(self) -> dict[str, Any]:
-        """Create the schema and fill the tables that are read."""
-        for cql in (data.KEYSPACE_CQL, *data.SCHEMA_CQL, *data.load_cql()):
-            self._driver.statement(cql)
-        return {}
+
+class _Page:
+    """Compares unequal with a page of the wrong length or the wrong last row."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._length = len(rows)
+        self._last = rows[-1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and len(other) == self._length and other[-1] == self._last
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self._length} rows up to {self._last!r}"
 
 
-def _percentile(ordered: list[float], share: float) -> float | None:
+PERCENTILES = {"p50": 0.50, "p99": 0.99, "p999": 0.999}
+
+
+def percentile(ordered: list[float], share: float) -> float | None:
     """In microseconds; None if nothing was timed one by one."""
     if not ordered:
         return None
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e6, 1)
+
+
+def _native_allocations() -> int | None:
+    """Calls of malloc and its kin so far, if the counter of `allocations.py` is loaded."""
+    counter = getattr(ctypes.CDLL(None), "shardlane_bench_allocations", None)
+    if counter is None:
+        return None
+    counter.restype = ctypes.c_uint64
+    return int(counter())
 
 
 def main() -> None:
@@ -129,7 +209,7 @@ def main() -> None:
     task = Task(**json.loads(sys.argv[1]))
     pin(task.cpus)
     try:
-        _serve(task, answers)
+        _serve(Client(task), answers)
     except Exception as error:
         traceback.print_exc()
         _say(answers, {"failed": f"{type(error).__name__}: {error}"[:500]})
@@ -137,77 +217,23 @@ def main() -> None:
     os._exit(0)
 
 
-def _serve(task: Task, answers: IO[str]) -> None:
-    client = Client(task)
-    if task.workload == "load":
-        client._driver.open()
-        _say(answers, client.load())
-    else:
-        client.open()
-        _say(answers, {})
-        for line in sys.stdin:
-            request = json.loads(line)
-            if request["do"] == "run":
-                _say(answers, client.run(request["seconds"]))
-            else:
-                _say(answers, client.verify())
+def _serve(client: Client, answers: IO[str]) -> None:
+    opened = client.open()
+    _say(answers, opened)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] == "run":
+            _say(answers, client.run(request["seconds"]))
+        elif request["do"] == "ready":
+            client.ready()
+            _say(answers, {})
+        else:
+            _say(answers, client.verify())
     client.close()
 
 
 def _say(answers: IO[str], answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=answers, flush=True)
-
-
-class DriverError(Exception):
-    """A driver could not do what it was asked for."""
-
-
-class ClientProcess:
-    """A client process, from outside."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", json.dumps(asdict(task))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_ready(self) -> None:
-        """Block until it is connected."""
-        self._answer()
-
-    def run(self, seconds: float) -> dict[str, Any]:
-        return self._ask({"do": "run", "seconds": seconds})
-
-    def verify(self) -> int:
-        verified: int = self._ask({"do": "verify"})["verified"]
-        return verified
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise DriverError(f"the client process has ended, status {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        if "failed" in answer:
-            raise DriverError(answer["failed"])
-        return answer
 
 
 if __name__ == "__main__":

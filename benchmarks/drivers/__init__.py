@@ -1,7 +1,7 @@
-"""The drivers, each called as its own users would call it.
+"""The drivers, each called as its own users would call it, and what bounds them all from below.
 
 A driver is a class; `base.py` says what it has to have. Importing a module of this package must not
-import the driver itself, so that one that is missing can be reported and left out.
+import the driver itself: the harness has none of them, each lives in an environment of its own.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ if TYPE_CHECKING:
 
 
 def _load() -> dict[str, type[Driver]]:
-    from benchmarks.drivers import acsylla, ours, scylla_driver, scylladb_rs
+    from benchmarks.drivers import acsylla, classic, limits, ours, scylladb_rs, scyllapy
 
-    found: dict[str, type[Driver]] = {}
-    for module in (ours, scylla_driver, acsylla, scylladb_rs):
-        for driver in module.DRIVERS:
-            found[driver.name] = driver
-    return found
+    modules = (ours, acsylla, scylladb_rs, scyllapy, classic, limits)
+    return {driver.name: driver for module in modules for driver in module.DRIVERS}
 
 
 DRIVERS = _load()
-DEFAULT = [name for name, driver in DRIVERS.items() if driver.by_default]

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import CONSISTENCY, PAGE_ROWS, SCAN_CQL
+from benchmarks.data import CONSISTENCY, PAGE_CQL, PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver
 
 
 class Acsylla(AsyncDriver):
     name = "acsylla"
     package = "acsylla"
-    how = "tasks"
-
-    options: dict[str, Any] = {}  # noqa: RUF012 - each class has its own
-
-    @staticmethod
-    def check_import() -> None:
-        import acsylla  # noqa: F401
+    module = "acsylla"
 
     async def connect(self) -> None:
         import acsylla
 
+        self._new_batch = acsylla.create_batch_unlogged
         self._cluster = acsylla.create_cluster(
             self.endpoint.addresses,
             port=self.endpoint.port,
@@ -29,7 +24,6 @@ class Acsylla(AsyncDriver):
             request_timeout=30.0,
             # When its choice of a local port is taken it waits so long before it tries another one.
             constant_reconnect_delay_ms=50,
-            **self.options,
         )
         self._session = await self._cluster.create_session()
 
@@ -38,53 +32,43 @@ class Acsylla(AsyncDriver):
         if workload == "select":
             self._read = await session.create_prepared(self.select_cql)
         elif workload == "insert":
-            self._write = await session.create_prepared(self.write_cql)
+            self._insert = await session.create_prepared(self.insert_cql)
             self._read_back = await session.create_prepared(self.read_back_cql)
+        elif workload == "batch":
+            self._insert = await session.create_prepared(self.batch_cql)
+            self._read_back = await session.create_prepared(self.read_batch_cql)
         else:
-            self._scan = await session.create_prepared(SCAN_CQL)
+            self._page = await session.create_prepared(PAGE_CQL)
 
     async def disconnect(self) -> None:
         await self._session.close()
-
-    async def execute_text(self, cql: str) -> None:
-        import acsylla
-
-        await self._session.execute(acsylla.create_statement(cql))
 
     async def read(self, key: int) -> Any:
         result = await self._session.execute(self._read.bind((key,)))
         return result.first().as_tuple()
 
-    async def write(self, key: int, name: str, score: int) -> None:
-        await self._session.execute(self._write.bind((key, name, score)))
+    async def insert(self, key: int, name: str, score: int) -> None:
+        await self._session.execute(self._insert.bind((key, name, score)))
+
+    async def write_batch(self, part: int, rows: list[Row]) -> None:
+        batch = self._new_batch()
+        insert = self._insert
+        for row in rows:
+            batch.add_statement(insert.bind((part, *row)))
+        await self._session.execute_batch(batch)
+
+    async def read_page(self, part: int) -> list[Any]:
+        statement = self._page.bind((part,), page_size=PAGE_ROWS)
+        result = await self._session.execute(statement)
+        if self.cell.shape == "tuples":
+            return [row.as_tuple() for row in result]
+        if self.cell.shape == "dicts":
+            return [row.as_dict() for row in result]
+        return [row.as_named_tuple() for row in result]
 
     async def read_back(self, key: int) -> Any:
         result = await self._session.execute(self._read_back.bind((key,)))
-        return result.first().as_tuple()
-
-    async def scan(self, part: int) -> list[Any]:
-        statement = self._scan.bind((part,), page_size=PAGE_ROWS)
-        rows: list[Any] = []
-        while True:
-            result = await self._session.execute(statement)
-            rows += [row.as_tuple() for row in result]
-            if not result.has_more_pages():
-                return rows
-            statement.set_page_state(result.page_state())
+        return [row.as_tuple() for row in result]
 
 
-class AcsyllaNoDelay(Acsylla):
-    name = "acsylla-nodelay"
-    how = "tasks, no coalescing"
-    by_default = False
-    options = {"coalesce_delay_us": 0}  # noqa: RUF012
-
-
-class AcsyllaUvloop(Acsylla):
-    name = "acsylla-uvloop"
-    how = "tasks on uvloop"
-    by_default = False
-    uses_uvloop = True
-
-
-DRIVERS = (Acsylla, AcsyllaNoDelay, AcsyllaUvloop)
+DRIVERS = (Acsylla,)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmarks.data import SELECT_CQL, Row, read_back_cql, write_cql
+from benchmarks.data import (
+    COLUMNS,
+    SELECT_CQL,
+    Row,
+    batch_cql,
+    insert_cql,
+    read_back_cql,
+    read_batch_cql,
+)
 from benchmarks.load import Job, run_tasks, run_threads
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Cell
 
 
 @dataclass(frozen=True)
@@ -19,94 +30,136 @@ class Endpoint:
 
 
 class Driver:
-    """One driver, called in one way.
+    """One driver.
 
-    `open` connects, `prepare` prepares what a workload needs. After that `read`, `write` and `scan`
-    are the calls that are measured: they return once the rows are Python objects.
+    `open` connects, `ready` prepares what a workload needs. After that `read`, `insert`,
+    `write_batch` and `read_page` are the calls that are measured: they return once the rows are
+    Python objects.
     """
 
     name: ClassVar[str]
     package: ClassVar[str]
-    """The distribution whose version is reported."""
-    how: ClassVar[str]
-    """How requests are made, for the reader of the table."""
-    how_one: ClassVar[str | None] = None
-    """Likewise with one in flight, if that is another way."""
+    """The distribution that it belongs to, and the name of its environment."""
+    module: ClassVar[str]
+    """What its users import."""
+    modes: ClassVar[tuple[str, ...]]
+    how: ClassVar[dict[str, str]] = {}
+    """How requests are made, for the reader of the table, by mode."""
     is_ours: ClassVar[bool] = False
-    by_default: ClassVar[bool] = True
+    is_limit: ClassVar[bool] = False
+    """No driver, but what bounds one from below."""
+    is_native: ClassVar[bool] = False
+    """Lives in the Rust program of `native.py`, not in a Python process."""
+    workloads: ClassVar[tuple[str, ...]] = ("select", "insert", "batch", "pages")
+    shapes: ClassVar[tuple[str, ...]] = ("tuples", "dicts", "namedtuples")
+    """What it makes of the rows of a page by itself."""
     rows_as_dicts: ClassVar[bool] = False
-    in_flight_min: ClassVar[int] = 1
-    workloads: ClassVar[tuple[str, ...]] = ("select", "insert", "scan")
-    uses_uvloop: ClassVar[bool] = False
+    """Whether a single row is a dict."""
+    in_flight_max: ClassVar[int] = 1_000_000
+    connects: ClassVar[bool] = True
 
-    @staticmethod
-    def check_import() -> None:
-        """Raise ImportError if the driver is not installed."""
-        raise NotImplementedError
+    @classmethod
+    def takes_part(cls, cell: Cell, server: str) -> bool:
+        """Whether it has something to show in a cell."""
+        del server
+        return (
+            cell.mode in cls.modes
+            and cell.workload in cls.workloads
+            and cell.in_flight <= cls.in_flight_max
+            and (cell.workload != "pages" or cell.shape in cls.shapes)
+        )
 
-    def __init__(self, endpoint: Endpoint, in_flight: int) -> None:
+    def __init__(self, endpoint: Endpoint, cell: Cell) -> None:
         self.endpoint = endpoint
-        self.in_flight = in_flight
+        self.cell = cell
         self.select_cql = SELECT_CQL
-        self.write_cql = write_cql(self.name)
+        self.insert_cql = insert_cql(self.name)
         self.read_back_cql = read_back_cql(self.name)
+        self.batch_cql = batch_cql(self.name)
+        self.read_batch_cql = read_batch_cql(self.name)
 
     def answer(self, row: Row) -> Any:
         """How this driver returns a row of the database."""
-        return dict(zip(("id", "name", "score"), row, strict=True)) if self.rows_as_dicts else row
+        as_dict = self.cell.shape == "dicts" if self.cell.workload == "pages" else False
+        return dict(zip(COLUMNS, row, strict=True)) if as_dict or self.rows_as_dicts else row
 
     # What the harness calls, from the main thread.
 
     def open(self) -> None:
         raise NotImplementedError
 
-    def run(self, workload: str, job: Job) -> None:
+    def run(self, job: Job) -> None:
         raise NotImplementedError
 
-    def ready(self, workload: str) -> None:
-        """Prepare the statements of a workload."""
+    def call_once(self, *arguments: Any) -> Any:
+        """Make a single call of the workload; not measured."""
         raise NotImplementedError
 
-    def statement(self, cql: str) -> None:
-        """Execute a text without parameters; for the schema."""
+    def ready(self) -> None:
+        """Prepare the statements of the workload."""
         raise NotImplementedError
 
     def fetch_written(self, key: int) -> Any:
-        """Read a row that `write` wrote; to check it, not measured."""
+        """Read what `insert` wrote, or the rows that `write_batch` did; not measured."""
         raise NotImplementedError
 
     def close(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def call(self) -> Any:
+        """The call that is measured."""
+        return {
+            "select": self.read,
+            "insert": self.insert,
+            "batch": self.write_batch,
+            "pages": self.read_page,
+        }[self.cell.workload]
+
+    # What is measured. All of them may be coroutine functions.
+
+    def read(self, key: int) -> Any:
+        raise NotImplementedError
+
+    def insert(self, key: int, name: str, score: int) -> Any:
+        raise NotImplementedError
+
+    def write_batch(self, part: int, rows: list[Row]) -> Any:
+        raise NotImplementedError
+
+    def read_page(self, part: int) -> Any:
+        raise NotImplementedError
+
+    def bulk(self, job: Job) -> Any:
+        """Make calls until the time is up, by what the driver has for many at once."""
         raise NotImplementedError
 
 
 class AsyncDriver(Driver):
     """A driver for asyncio: one event loop, which lives as long as the process needs it."""
 
+    modes = ("tasks", "uvloop", "each")
+
     def open(self) -> None:
         factory = None
-        if self.uses_uvloop:
+        if self.cell.mode == "uvloop":
             import uvloop
 
             factory = uvloop.new_event_loop
         self._runner = asyncio.Runner(loop_factory=factory)
         self._runner.run(self.connect())
 
-    def run(self, workload: str, job: Job) -> None:
-        self._runner.run(run_tasks(job, self.call(workload)))
+    def run(self, job: Job) -> None:
+        if self.cell.mode == "bulk":
+            self._runner.run(self.bulk(job))
+        else:
+            self._runner.run(run_tasks(job, self.call))
 
-    def call(self, workload: str) -> Any:
-        calls = {
-            "select": self.read,
-            "insert": self.write,
-            "scan": self.scan,
-        }
-        return calls[workload]
+    def call_once(self, *arguments: Any) -> Any:
+        return self._runner.run(self.call(*arguments))
 
-    def ready(self, workload: str) -> None:
-        self._runner.run(self.prepare(workload))
-
-    def statement(self, cql: str) -> None:
-        self._runner.run(self.execute_text(cql))
+    def ready(self) -> None:
+        self._runner.run(self.prepare(self.cell.workload))
 
     def fetch_written(self, key: int) -> Any:
         return self._runner.run(self.read_back(key))
@@ -124,15 +177,6 @@ class AsyncDriver(Driver):
     async def disconnect(self) -> None:
         raise NotImplementedError
 
-    async def execute_text(self, cql: str) -> None:
-        raise NotImplementedError
-
-    async def read(self, key: int) -> Any:
-        raise NotImplementedError
-
-    async def write(self, key: int, name: str, score: int) -> Any:
-        raise NotImplementedError
-
     async def read_back(self, key: int) -> Any:
         raise NotImplementedError
 
@@ -140,13 +184,19 @@ class AsyncDriver(Driver):
 class BlockingDriver(Driver):
     """A driver whose calls block: a thread for each request in flight."""
 
-    def run(self, workload: str, job: Job) -> None:
-        run_threads(job, self.call(workload))
+    modes = ("threads", "bulk", "each")
 
-    call = AsyncDriver.call
+    def run(self, job: Job) -> None:
+        if self.cell.mode == "bulk":
+            self.bulk(job)
+        else:
+            run_threads(job, self.call)
 
-    def ready(self, workload: str) -> None:
-        self.prepare(workload)
+    def call_once(self, *arguments: Any) -> Any:
+        return self.call(*arguments)
+
+    def ready(self) -> None:
+        self.prepare(self.cell.workload)
 
     def prepare(self, workload: str) -> None:
         raise NotImplementedError

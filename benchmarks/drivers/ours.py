@@ -1,35 +1,37 @@
-"""shardlane: both faces, with a task or thread per request and with `execute_many`."""
+"""shardlane: both faces."""
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.data import CONSISTENCY, PAGE_ROWS, SCAN_CQL
+from benchmarks.data import CONSISTENCY, PAGE_CQL, PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver, BlockingDriver, Driver
+from benchmarks.load import Job, Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from shardlane import aio, sync
 
-    from benchmarks.load import Job
+_ROW_FACTORIES = {"tuples": "tuple", "dicts": "dict", "namedtuples": "named"}
 
 
 class _Ours(Driver):
     package = "shardlane"
+    module = "shardlane"
     is_ours = True
 
-    @staticmethod
-    def check_import() -> None:
-        import shardlane.aio
-        import shardlane.sync  # noqa: F401
-
     def options(self) -> dict[str, Any]:
-        return {"port": self.endpoint.port, "consistency": CONSISTENCY, "timeout": 30.0}
+        options = {"port": self.endpoint.port, "consistency": CONSISTENCY, "timeout": 30.0}
+        if self.cell.workload == "pages":
+            options["row_factory"] = _ROW_FACTORIES[self.cell.shape]
+        return options
 
 
 class Aio(_Ours, AsyncDriver):
     name = "shardlane-aio"
-    how = "tasks"
+    modes = ("tasks", "uvloop", "bulk", "each")
+    how = {"bulk": "await execute_many"}  # noqa: RUF012
+
+    _session: aio.Session[Any]
 
     async def connect(self) -> None:
         from shardlane import aio
@@ -41,42 +43,55 @@ class Aio(_Ours, AsyncDriver):
         if workload == "select":
             self._read = await session.prepare(self.select_cql)
         elif workload == "insert":
-            self._write = await session.prepare(self.write_cql)
+            self._insert = await session.prepare(self.insert_cql)
             self._read_back = await session.prepare(self.read_back_cql)
+        elif workload == "batch":
+            self._insert = await session.prepare(self.batch_cql)
+            self._read_back = await session.prepare(self.read_batch_cql)
         else:
-            self._scan = await session.prepare(SCAN_CQL)
+            self._page = await session.prepare(PAGE_CQL)
 
     async def disconnect(self) -> None:
         await self._session.close()
 
-    async def execute_text(self, cql: str) -> None:
-        await self._session.execute(cql)
-
     async def read(self, key: int) -> Any:
         return (await self._session.execute(self._read, (key,))).one()
 
-    async def write(self, key: int, name: str, score: int) -> None:
-        await self._session.execute(self._write, (key, name, score))
+    async def insert(self, key: int, name: str, score: int) -> None:
+        await self._session.execute(self._insert, (key, name, score))
+
+    async def write_batch(self, part: int, rows: list[Row]) -> None:
+        batch = self._session.batch("unlogged")
+        insert = self._insert
+        for row in rows:
+            batch.add(insert, (part, *row))
+        await batch.execute()
+
+    async def read_page(self, part: int) -> list[Any]:
+        result = await self._session.execute(self._page, (part,), page_size=PAGE_ROWS)
+        return result.page_rows
 
     async def read_back(self, key: int) -> Any:
-        return (await self._session.execute(self._read_back, (key,))).one()
+        return (await self._session.execute(self._read_back, (key,))).page_rows
 
-    async def scan(self, part: int) -> list[Any]:
-        result = await self._session.execute(self._scan, (part,), page_size=PAGE_ROWS)
-        return await result.all()
-
-
-class AioUvloop(Aio):
-    name = "shardlane-aio-uvloop"
-    how = "tasks on uvloop"
-    by_default = False
-    uses_uvloop = True
+    async def bulk(self, job: Job) -> None:
+        reads = self.cell.workload == "select"
+        job.begin()
+        parameters = Parameters(job)
+        outcome = await self._session.execute_many(
+            self._read if reads else self._insert,
+            iter(parameters),
+            concurrency=job.in_flight,
+            results=reads,
+        )
+        parameters.done([r.one() for r in outcome.results] if reads else None, outcome.count)
 
 
 class Sync(_Ours, BlockingDriver):
     name = "shardlane-sync"
-    how = "threads"
-    how_one = "blocking"
+    how = {"bulk": "execute_many"}  # noqa: RUF012
+
+    _session: sync.Session[Any]
 
     def open(self) -> None:
         from shardlane import sync
@@ -88,95 +103,47 @@ class Sync(_Ours, BlockingDriver):
         if workload == "select":
             self._read = session.prepare(self.select_cql)
         elif workload == "insert":
-            self._write = session.prepare(self.write_cql)
+            self._insert = session.prepare(self.insert_cql)
             self._read_back = session.prepare(self.read_back_cql)
+        elif workload == "batch":
+            self._insert = session.prepare(self.batch_cql)
+            self._read_back = session.prepare(self.read_batch_cql)
         else:
-            self._scan = session.prepare(SCAN_CQL)
+            self._page = session.prepare(PAGE_CQL)
 
     def close(self) -> None:
         self._session.close()
 
-    def statement(self, cql: str) -> None:
-        self._session.execute(cql)
-
     def read(self, key: int) -> Any:
         return self._session.execute(self._read, (key,)).one()
 
-    def write(self, key: int, name: str, score: int) -> None:
-        self._session.execute(self._write, (key, name, score))
+    def insert(self, key: int, name: str, score: int) -> None:
+        self._session.execute(self._insert, (key, name, score))
+
+    def write_batch(self, part: int, rows: list[Row]) -> None:
+        batch = self._session.batch("unlogged")
+        insert = self._insert
+        for row in rows:
+            batch.add(insert, (part, *row))
+        batch.execute()
+
+    def read_page(self, part: int) -> list[Any]:
+        return self._session.execute(self._page, (part,), page_size=PAGE_ROWS).page_rows
 
     def read_back(self, key: int) -> Any:
-        return self._session.execute(self._read_back, (key,)).one()
+        return self._session.execute(self._read_back, (key,)).page_rows
 
-    def scan(self, part: int) -> list[Any]:
-        return self._session.execute(self._scan, (part,), page_size=PAGE_ROWS).all()
-
-
-class _Parameters:
-    """Parameter sets until the time is up; `execute_many` takes one when it has room for it."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self.taken = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        arguments, until = self._job.arguments, self._job.until
-        size = len(arguments)
-        while perf_counter() < until:
-            position = self.taken % size
-            self.taken += 1
-            yield arguments[position]
-
-    def check(self, outcome: Any, *, reads: bool) -> None:
-        if outcome.count != self.taken or outcome.errors:
-            raise AssertionError(f"{outcome!r} for {self.taken} parameter sets")
-        if reads:
-            expected = self._job.expected
-            for position, result in enumerate(outcome.results):
-                if result.one() != expected[position % len(expected)]:
-                    raise self._job.wrong(position % len(expected), result.one())
-        self._job.done(0, self.taken)
-
-
-class AioMany(Aio):
-    name = "shardlane-aio-many"
-    how = "execute_many"
-    in_flight_min = 2
-    workloads = ("select", "insert")
-
-    def run(self, workload: str, job: Job) -> None:
-        self._runner.run(self._many(workload, job))
-
-    async def _many(self, workload: str, job: Job) -> None:
-        reads = workload == "select"
+    def bulk(self, job: Job) -> None:
+        reads = self.cell.workload == "select"
         job.begin()
-        parameters = _Parameters(job)
-        outcome = await self._session.execute_many(
-            self._read if reads else self._write,
-            iter(parameters),
-            concurrency=job.in_flight,
-            results=reads,
-        )
-        parameters.check(outcome, reads=reads)
-
-
-class SyncMany(Sync):
-    name = "shardlane-sync-many"
-    how = "execute_many"
-    in_flight_min = 2
-    workloads = ("select", "insert")
-
-    def run(self, workload: str, job: Job) -> None:
-        reads = workload == "select"
-        job.begin()
-        parameters = _Parameters(job)
+        parameters = Parameters(job)
         outcome = self._session.execute_many(
-            self._read if reads else self._write,
+            self._read if reads else self._insert,
             iter(parameters),
             concurrency=job.in_flight,
             results=reads,
         )
-        parameters.check(outcome, reads=reads)
+        parameters.done([r.one() for r in outcome.results] if reads else None, outcome.count)
 
 
-DRIVERS = (Aio, AioMany, Sync, SyncMany, AioUvloop)
+DRIVERS = (Aio, Sync)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import PAGE_ROWS, SCAN_CQL
+from benchmarks.data import PAGE_CQL, PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver
 
 
 class ScylladbRs(AsyncDriver):
     name = "scylladb-rs-driver"
     package = "scylladb-rs-driver"
-    how = "tasks"
+    module = "scylla.session_builder"
     rows_as_dicts = True
-
-    @staticmethod
-    def check_import() -> None:
-        import scylla.session_builder  # noqa: F401
+    # Others would be made by Python code, column by column.
+    shapes = ("dicts",)
 
     async def connect(self) -> None:
+        from scylla.batch import Batch, BatchType
         from scylla.enums import Consistency
         from scylla.execution_profile import ExecutionProfile
         from scylla.session_builder import SessionBuilder
 
+        self._new_batch = lambda: Batch(BatchType.Unlogged)
         addresses = [(address, self.endpoint.port) for address in self.endpoint.addresses]
         profile = ExecutionProfile(consistency=Consistency.LocalOne)
         builder = SessionBuilder().contact_points(addresses).execution_profile(profile)
@@ -33,43 +33,38 @@ class ScylladbRs(AsyncDriver):
         if workload == "select":
             self._read = await session.prepare(self.select_cql)
         elif workload == "insert":
-            self._write = await session.prepare(self.write_cql)
+            self._insert = await session.prepare(self.insert_cql)
             self._read_back = await session.prepare(self.read_back_cql)
+        elif workload == "batch":
+            self._insert = await session.prepare(self.batch_cql)
+            self._read_back = await session.prepare(self.read_batch_cql)
         else:
-            self._scan = (await session.prepare(SCAN_CQL)).with_page_size(PAGE_ROWS)
+            self._page = (await session.prepare(PAGE_CQL)).with_page_size(PAGE_ROWS)
 
     async def disconnect(self) -> None:
         del self._session  # there is nothing to close
-
-    async def execute_text(self, cql: str) -> None:
-        await self._session.execute(cql)
 
     async def read(self, key: int) -> Any:
         # `await result.first_row()` would be a second future for each request.
         result = await self._session.execute(self._read, (key,))
         return next(iter(result.iter_current_page()))
 
-    async def write(self, key: int, name: str, score: int) -> None:
-        await self._session.execute(self._write, (key, name, score))
+    async def insert(self, key: int, name: str, score: int) -> None:
+        await self._session.execute(self._insert, (key, name, score))
+
+    async def write_batch(self, part: int, rows: list[Row]) -> None:
+        batch = self._new_batch()
+        insert = self._insert
+        batch.add_all([(insert, (part, *row)) for row in rows])
+        await self._session.batch(batch)
+
+    async def read_page(self, part: int) -> list[Any]:
+        result = await self._session.execute(self._page, (part,))
+        return list(result.iter_current_page())
 
     async def read_back(self, key: int) -> Any:
         result = await self._session.execute(self._read_back, (key,))
-        return next(iter(result.iter_current_page()))
-
-    async def scan(self, part: int) -> list[Any]:
-        result = await self._session.execute(self._scan, (part,))
-        rows: list[Any] = []
-        while result is not None:
-            rows += result.iter_current_page()
-            result = await result.fetch_next_page()
-        return rows
+        return list(result.iter_current_page())
 
 
-class ScylladbRsUvloop(ScylladbRs):
-    name = "scylladb-rs-driver-uvloop"
-    how = "tasks on uvloop"
-    by_default = False
-    uses_uvloop = True
-
-
-DRIVERS = (ScylladbRs, ScylladbRsUvloop)
+DRIVERS = (ScylladbRs,)

@@ -1,0 +1,66 @@
+"""scyllapy: asyncio over ScyllaDB's Rust driver, by another author."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.data import PAGE_CQL, Row
+from benchmarks.drivers.base import AsyncDriver
+
+
+class Scyllapy(AsyncDriver):
+    name = "scyllapy"
+    package = "scyllapy"
+    module = "scyllapy"
+    rows_as_dicts = True
+    shapes = ("dicts",)
+
+    async def connect(self) -> None:
+        import scyllapy
+
+        self._new_batch = lambda: scyllapy.InlineBatch(scyllapy.BatchType.UNLOGGED)
+        profile = scyllapy.ExecutionProfile(consistency=scyllapy.Consistency.LOCAL_ONE)
+        self._session = scyllapy.Scylla(
+            [f"{address}:{self.endpoint.port}" for address in self.endpoint.addresses],
+            default_execution_profile=profile,
+        )
+        await self._session.startup()
+
+    async def prepare(self, workload: str) -> None:
+        session = self._session
+        if workload == "select":
+            self._read = await session.prepare(self.select_cql)
+        elif workload == "insert":
+            self._insert = await session.prepare(self.insert_cql)
+            self._read_back = await session.prepare(self.read_back_cql)
+        elif workload == "batch":
+            self._insert = await session.prepare(self.batch_cql)
+            self._read_back = await session.prepare(self.read_batch_cql)
+        else:
+            self._page = await session.prepare(PAGE_CQL)
+
+    async def disconnect(self) -> None:
+        await self._session.shutdown()
+
+    async def read(self, key: int) -> Any:
+        return (await self._session.execute(self._read, [key])).first()
+
+    async def insert(self, key: int, name: str, score: int) -> None:
+        await self._session.execute(self._insert, [key, name, score])
+
+    async def write_batch(self, part: int, rows: list[Row]) -> None:
+        batch = self._new_batch()
+        insert = self._insert
+        for row in rows:
+            batch.add_query(insert, [part, *row])
+        await self._session.batch(batch)
+
+    async def read_page(self, part: int) -> list[Any]:
+        # Its paged results await each row; the partition is a single page without paging.
+        return (await self._session.execute(self._page, [part])).all()
+
+    async def read_back(self, key: int) -> Any:
+        return (await self._session.execute(self._read_back, [key])).all()
+
+
+DRIVERS = (Scyllapy,)

@@ -1,14 +1,24 @@
 //! All cases.
 
 mod engine;
+mod line;
 mod random;
+mod routing;
 mod server;
+mod streams;
+mod wire;
 
 use crate::case::Case;
 
 /// All of them, in the order in which they are shown.
 pub fn all() -> Vec<Case> {
-    [&engine::CASES[..]].concat()
+    [
+        &wire::CASES[..],
+        &streams::CASES,
+        &routing::CASES,
+        &engine::CASES,
+    ]
+    .concat()
 }
 
 /// The case of that name.

@@ -10,6 +10,9 @@
 //! ```
 
 mod advice;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cluster;
 mod config;
 mod connection;

@@ -2,7 +2,6 @@
 //! no sockets are around it. 3 nodes of 8 shards; EXECUTE with a token; one row in each answer.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +11,17 @@ use shardlane_proto::{
 };
 use shardlane_routing::Token;
 use shardlane_wire::request::Execute;
-use shardlane_wire::result::MetadataFlags;
-use shardlane_wire::{
-    BoundValues, Consistency, Dialect, Direction, FrameParser, HEADER_LEN, Opcode, QueryParams,
-    Request, ResultBody, Rows, RowsMetadata,
-};
+use shardlane_wire::{BoundValues, Consistency, Dialect, Opcode, QueryParams, Request, Version};
 
+use super::line::Line;
 use super::random::Random;
-use super::server::{KEYSPACE, Servers, cell, frame};
+use super::server::{KEYSPACE, Servers, TABLE, cell, frame, tokens};
+use super::wire::page;
 use crate::case::{Case, Subject};
+
+const NODES: u8 = 3;
+const SHARDS: u16 = 8;
+const TABLETS: u32 = 1024;
 
 /// What passes between two turns.
 const TURN: Duration = Duration::from_micros(100);
@@ -34,12 +35,20 @@ const fn case(name: &'static str, in_flight: u32, make: fn() -> Box<dyn Subject>
     }
 }
 
-pub(super) const CASES: [Case; 3] = [
-    // The number is how many requests are in flight.
-    case("engine/turn_1", 1, || Box::new(Turns::new(1))),
-    case("engine/turn_32", 32, || Box::new(Turns::new(32))),
-    case("engine/turn_256", 256, || Box::new(Turns::new(256))),
+// The number is how many requests are in flight.
+pub(super) const CASES: [Case; 5] = [
+    case("engine/turn_1", 1, || turns(1, Version::V4, 0)),
+    case("engine/turn_32", 32, || turns(32, Version::V4, 0)),
+    case("engine/turn_256", 256, || turns(256, Version::V4, 0)),
+    case("engine/turn_32_tablets", 32, || {
+        turns(32, Version::V4, TABLETS)
+    }),
+    case("engine/turn_32_v5", 32, || turns(32, Version::V5, 0)),
 ];
+
+fn turns(in_flight: u32, version: Version, tablets: u32) -> Box<dyn Subject> {
+    Box::new(Turns::new(in_flight, version, tablets))
+}
 
 /// A connected engine with `in_flight` requests under way. A run is a turn of the I/O thread: the answers
 /// to all of them come in and are delivered, and as many requests are submitted and written.
@@ -47,9 +56,10 @@ struct Turns {
     engine: Engine<u32>,
     now: Instant,
     lines: Vec<Line>,
-    /// Who wrote in this turn, and how many requests.
-    asked: Vec<(ConnId, usize)>,
-    answer_len: usize,
+    /// Who wrote in the turn before.
+    asked: Vec<ConnId>,
+    /// The frame that answers each request; only the stream id is another.
+    answer: Vec<u8>,
     tokens: Random,
     template: RequestSpec,
     in_flight: u32,
@@ -57,40 +67,45 @@ struct Turns {
     done: Vec<(u32, Outcome)>,
 }
 
-/// A connection, and the answers to as many requests as it may have in flight: only stream ids are missing.
-struct Line {
-    answers: Vec<u8>,
-}
-
 impl Turns {
-    fn new(in_flight: u32) -> Self {
-        let (engine, now, connections) = connect(3, 8);
-        let answer = frame(0, Opcode::Result, &one_row());
-        let line = || Line {
-            answers: answer.repeat(in_flight as usize),
-        };
+    fn new(in_flight: u32, version: Version, tablets: u32) -> Self {
+        let (engine, now, lines) = connect(&Servers {
+            shards: SHARDS,
+            version,
+            tablets,
+            tokens: tokens(NODES),
+        });
+        assert_eq!(engine.dialect().version, version);
         let mut turns = Self {
+            template: execute(engine.dialect()),
             engine,
             now,
-            lines: (0..connections).map(|_| line()).collect(),
+            lines,
             asked: Vec::new(),
-            answer_len: answer.len(),
+            answer: frame(version, 0, Opcode::Result, &page(1, false)),
             tokens: Random::new(1),
-            template: execute(),
             in_flight,
             specs: Vec::new(),
             done: Vec::new(),
         };
         // The first requests: from now on each turn has something to answer.
-        turns.prepare();
+        turns.make_specs();
         turns.submit();
         turns.write();
         turns
     }
 
+    fn make_specs(&mut self) {
+        let spec = |_| RequestSpec {
+            token: Some(Token(self.tokens.next() as i64)),
+            ..self.template.clone()
+        };
+        self.specs.extend((0..self.in_flight).map(spec));
+    }
+
     fn read(&mut self) {
-        for (conn, count) in self.asked.drain(..) {
-            let answers = &self.lines[conn.0 as usize].answers[..count * self.answer_len];
+        for conn in self.asked.drain(..) {
+            let answers = &self.lines[conn.0 as usize].answers;
             self.engine.handle_bytes(self.now, conn, answers);
             assert!(self.engine.poll_effect().is_none());
         }
@@ -102,20 +117,17 @@ impl Turns {
         }
     }
 
+    /// As into a socket, which takes a copy.
     fn write(&mut self) {
         assert!(self.engine.poll_effect().is_none());
         while let Some(conn) = self.engine.poll_dirty() {
             let unsent = self.engine.unsent(conn);
-            let answers = self.lines[conn.0 as usize]
-                .answers
-                .chunks_exact_mut(self.answer_len);
-            let frame_len = HEADER_LEN + self.template.body.len();
-            let (len, count) = (unsent.len(), unsent.len() / frame_len);
-            for (request, answer) in unsent.chunks_exact(frame_len).zip(answers) {
-                answer[2..4].copy_from_slice(&request[2..4]);
-            }
+            let len = unsent.len();
+            self.lines[conn.0 as usize]
+                .received
+                .extend_from_slice(unsent);
             self.engine.handle_written(conn, len);
-            self.asked.push((conn, count));
+            self.asked.push(conn);
         }
     }
 
@@ -136,12 +148,15 @@ impl Subject for Turns {
         for (_, outcome) in self.done.drain(..) {
             outcome.expect("an answer");
         }
+        for conn in &self.asked {
+            self.lines[conn.0 as usize].serve(|header, _| {
+                let mut answer = self.answer.clone();
+                answer[2..4].copy_from_slice(&header.stream.to_be_bytes());
+                answer
+            });
+        }
         self.now = self.now + TURN;
-        let spec = |_| RequestSpec {
-            token: Some(Token(self.tokens.next() as i64)),
-            ..self.template.clone()
-        };
-        self.specs.extend((0..self.in_flight).map(spec));
+        self.make_specs();
     }
 
     fn run(&mut self) {
@@ -155,18 +170,17 @@ impl Subject for Turns {
     }
 }
 
-/// An engine with a connection to each shard, the time, and how many connections it has opened.
-fn connect(nodes: u8, shards: u16) -> (Engine<u32>, Instant, usize) {
-    let servers = Servers::new(nodes, shards);
-    let contact = ContactPoint::Address(Servers::address(0));
-    let mut config = Config::new(vec![contact]);
+/// An engine with a connection to each shard, the time, and its connections.
+fn connect(servers: &Servers) -> (Engine<u32>, Instant, Vec<Line>) {
+    let mut config = Config::new(vec![ContactPoint::Address(Servers::address(0))]);
     // Events of the clock would make turns unequal.
     config.refresh_interval = None;
+    config.tablet_warm_up = servers.tablets > 0;
     let mut engine = Engine::new(config, Arc::new(AttemptBudget::new(64)));
     let now = Instant(1);
     engine.when_ready(0);
     engine.handle_timeout(now);
-    let mut addresses: Vec<(SocketAddr, u16, FrameParser)> = Vec::new();
+    let mut lines: Vec<Line> = Vec::new();
     let mut connecting = VecDeque::new();
     let mut done = Vec::new();
     while done.is_empty() {
@@ -180,69 +194,50 @@ fn connect(nodes: u8, shards: u16) -> (Engine<u32>, Instant, usize) {
             else {
                 unreachable!("{effect:?}")
             };
-            // Normal connections land on the shard of their port, too: any will do.
-            let parser = FrameParser::new(Direction::Request);
-            let line = (address, source_port.unwrap_or(0), parser);
-            assert_eq!(conn.0 as usize, addresses.len(), "none is closed");
-            addresses.push(line);
+            assert_eq!(conn.0 as usize, lines.len(), "none is closed");
+            // Connections to the normal port land on the shard of their port, too: any will do.
+            lines.push(Line::new(address, source_port.unwrap_or(0)));
             connecting.push_back(conn);
         }
         while let Some(conn) = connecting.pop_front() {
-            let (_, port, _) = addresses[conn.0 as usize];
+            let port = lines[conn.0 as usize].local_port;
             engine.handle_connected(now, conn, port);
         }
         while let Some(conn) = engine.poll_dirty() {
-            let unsent = engine.unsent(conn).to_vec();
-            engine.handle_written(conn, unsent.len());
-            let (address, port, parser) = &mut addresses[conn.0 as usize];
-            let mut input = &unsent[..];
-            while let Some(frame) = parser.push(&mut input).expect("sound frames") {
-                let answer = servers.answer(*address, *port, frame.header, frame.body);
-                engine.handle_bytes(now, conn, &answer);
+            let line = &mut lines[conn.0 as usize];
+            line.received.extend_from_slice(engine.unsent(conn));
+            engine.handle_written(conn, line.received.len());
+            let (address, port) = (line.address, line.local_port);
+            let mut ends_handshake = false;
+            line.serve(|header, body| {
+                ends_handshake = header.opcode == Opcode::Startup;
+                servers.answer(address, port, header, body)
+            });
+            if ends_handshake && servers.version == Version::V5 {
+                line.begin_segments();
             }
+            engine.handle_bytes(now, conn, &line.answers);
         }
         engine.take_completions(&mut done);
     }
     assert!(matches!(done[..], [(0, Ok(_))]), "{done:?}");
     engine.take_changed();
     let views = engine.pool_views(now);
-    assert!(views.len() == usize::from(nodes));
+    assert_eq!(views.len(), servers.tokens.len());
     for view in views {
-        assert_eq!(view.connections.len(), usize::from(shards));
+        assert_eq!(view.connections.len(), usize::from(servers.shards));
     }
-    (engine, now, addresses.len())
-}
-
-/// The body of a RESULT: a row of a bigint, a text and a double, without metadata.
-fn one_row() -> Vec<u8> {
-    let mut cells = Vec::new();
-    cell(&mut cells, &1i64.to_be_bytes());
-    cell(&mut cells, b"a short text of a row");
-    cell(&mut cells, &1f64.to_be_bytes());
-    let rows = Rows {
-        metadata: RowsMetadata {
-            flags: MetadataFlags::NO_METADATA,
-            column_count: 3,
-            ..RowsMetadata::default()
-        },
-        rows_count: 1,
-        rows: &cells,
-    };
-    let mut body = Vec::new();
-    ResultBody::Rows(rows)
-        .encode(Dialect::V4, &mut body)
-        .expect("short");
-    body
+    (engine, now, lines)
 }
 
 /// EXECUTE with one bound value.
-fn execute() -> RequestSpec {
+fn execute(dialect: Dialect) -> RequestSpec {
     let id = [7; 16];
     let mut values = Vec::new();
     cell(&mut values, &1i64.to_be_bytes());
     let request = Request::Execute(Execute {
         id: &id,
-        result_metadata_id: None,
+        result_metadata_id: dialect.has_metadata_id().then_some(&id),
         params: QueryParams {
             values: BoundValues::positional(1, &values),
             skip_metadata: true,
@@ -252,10 +247,11 @@ fn execute() -> RequestSpec {
         tablet_block: None,
     });
     let mut body = Vec::new();
-    request.encode(Dialect::V4, &mut body).expect("short");
+    request.encode(dialect, &mut body).expect("short");
     RequestSpec {
+        dialect,
         table_keyspace: Some(KEYSPACE.into()),
-        table: Some("t".into()),
+        table: Some(TABLE.into()),
         idempotent: true,
         timeout: Some(Duration::from_secs(10)),
         prepared: PreparedRefs::One(Arc::new(PreparedRef {

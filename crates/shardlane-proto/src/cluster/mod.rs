@@ -31,7 +31,7 @@ use self::routes::Routes;
 pub(crate) use self::routes::Way;
 pub(crate) use self::rows::for_each_row;
 pub(crate) use self::selection::Verdict;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
 pub(crate) use self::topology::KeyspaceInfo;
 pub(crate) use self::topology::{NodeInfo, Topology, Update};
 use self::view::RingView;

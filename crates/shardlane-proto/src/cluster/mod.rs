@@ -2,6 +2,7 @@
 
 mod control;
 mod keyspaces;
+mod names;
 mod node;
 mod placement;
 mod refresh;
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shardlane_routing::{HostId, Partitioner, Ring, RingNode, Tablet, TabletVersion, Token};
+use shardlane_routing::{HostId, Partitioner, Ring, RingNode, Tablet, Token};
 use slab::Slab;
 
 pub(crate) use self::control::{Control, ControlEvent, ControlRequest};
@@ -24,7 +25,7 @@ use self::keyspaces::KnownKeyspaces;
 pub use self::node::Coordinator;
 pub(crate) use self::node::{Nearness, Node, NodeKey};
 use self::placement::Placement;
-pub(crate) use self::placement::Replicas;
+pub(crate) use self::placement::{Place, Replicas};
 pub(crate) use self::refresh::Scope;
 use self::rings::Rings;
 use self::routes::Routes;
@@ -143,6 +144,10 @@ impl Cluster {
                 }
             }
         }
+        for (_, node) in &mut self.nodes {
+            let local = self.local_datacenter.as_deref();
+            node.is_local = local.is_none_or(|local| *node.datacenter == *local);
+        }
         self.rebuild_ring(topology);
         gone
     }
@@ -233,43 +238,24 @@ impl Cluster {
         self.view = None;
     }
 
-    /// Replicas of `token`: by its tablet if that is known, else by the ring; none if the keyspace is unknown.
-    pub(crate) fn replicas(
-        &self,
-        keyspace: &str,
-        table: Option<&str>,
-        token: Token,
-    ) -> Replicas<'_> {
-        self.placement.replicas(keyspace, table, token)
-    }
-
-    /// The shard of `token` on a node: by its tablet if that is known and has a replica there, else by the
-    /// node's formula. `None`: the node has no shards.
-    pub(crate) fn shard_of(
+    /// Where a token's partition lives, in this table or, if none is named, by the keyspace's ring.
+    pub(crate) fn place(
         &self,
         keyspace: Option<&str>,
         table: Option<&str>,
         token: Token,
-        key: NodeKey,
-    ) -> Option<u16> {
-        keyspace
-            .and_then(|keyspace| self.placement.tablet_shard(keyspace, table, token, key))
-            .or_else(|| Some(self.node(key)?.pool.sharder()?.shard_of(token)))
+    ) -> Place<'_> {
+        keyspace.map_or(Place::unknown(token), |keyspace| {
+            self.placement.place(keyspace, table, token)
+        })
     }
 
-    /// The node that leads the token's tablet, in a strongly consistent keyspace, if that is known.
-    pub(crate) fn leader(&self, keyspace: &str, table: &str, token: Token) -> Option<NodeKey> {
-        self.placement.leader(keyspace, table, token)
-    }
-
-    /// The version of the token's tablet, if it is known.
-    pub(crate) fn tablet_version(
-        &self,
-        keyspace: &str,
-        table: &str,
-        token: Token,
-    ) -> Option<TabletVersion> {
-        self.placement.tablet_version(keyspace, table, token)
+    /// The shard of a place on a node: by its tablet if that is known and has a replica there, else by the
+    /// node's formula. `None`: the node has no shards.
+    pub(crate) fn shard_of(&self, place: Place<'_>, key: NodeKey) -> Option<u16> {
+        place
+            .tablet_shard(key)
+            .or_else(|| Some(self.node(key)?.pool.sharder()?.shard_of(place.token())))
     }
 
     /// Takes over a tablet that a response brought.
@@ -328,10 +314,7 @@ impl Cluster {
     }
 
     pub(crate) fn is_local(&self, key: NodeKey) -> bool {
-        match (&self.local_datacenter, self.node(key)) {
-            (Some(local), Some(node)) => *node.datacenter == **local,
-            _ => true,
-        }
+        self.node(key).is_none_or(|node| node.is_local)
     }
 
     pub(crate) fn usable(&self) -> impl Iterator<Item = NodeKey> + '_ {
@@ -370,21 +353,8 @@ impl Cluster {
 
     /// How near a node is to those whom `balancing` speaks for.
     pub(crate) fn nearness(&self, key: NodeKey, balancing: &Balancing) -> Nearness {
-        let Some(node) = self.node(key) else {
-            return Nearness::Remote;
-        };
-        let datacenter = balancing.datacenter.as_deref();
-        if datacenter
-            .or(self.local_datacenter.as_deref())
-            .is_some_and(|local| *node.datacenter != *local)
-        {
-            return Nearness::Remote;
-        }
-        match &balancing.rack {
-            _ if !node.has_tokens => Nearness::Tokenless,
-            Some(rack) if *node.rack != **rack => Nearness::Datacenter,
-            _ => Nearness::Rack,
-        }
+        self.node(key)
+            .map_or(Nearness::Remote, |node| node.nearness(balancing))
     }
 
     pub(crate) fn local_datacenter(&self) -> Option<&str> {
@@ -424,6 +394,7 @@ fn new_node(config: &Config, info: &NodeInfo) -> Node {
         rack: info.rack.as_str().into(),
         release_version: info.release_version.as_str().into(),
         has_tokens: !info.tokens.is_empty(),
+        is_local: false,
         is_excluded: false,
         is_new: true,
         told_address: info.address,

@@ -9,6 +9,7 @@ use super::routes::Route;
 use super::view::NodeView;
 use crate::metrics::{ConnectionView, PoolView, ShardCounters};
 use crate::notice::Told;
+use crate::policy::Balancing;
 use crate::pool::Pool;
 
 /// A node, as results and errors name it.
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) release_version: Arc<str>,
     /// Whether it owns any part of the ring; nodes that do not are kept only if that is wanted.
     pub(crate) has_tokens: bool,
+    /// In the client's datacenter, or the client has none.
+    pub(crate) is_local: bool,
     /// It gets no connections.
     pub(crate) is_excluded: bool,
     /// No refresh has decided yet whether it is to be used.
@@ -68,6 +71,20 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// How near it is to those whom `balancing` speaks for.
+    pub(crate) fn nearness(&self, balancing: &Balancing) -> Nearness {
+        let is_local = match &balancing.datacenter {
+            Some(local) => *self.datacenter == **local,
+            None => self.is_local,
+        };
+        match &balancing.rack {
+            _ if !is_local => Nearness::Remote,
+            _ if !self.has_tokens => Nearness::Tokenless,
+            Some(rack) if *self.rack != **rack => Nearness::Datacenter,
+            _ => Nearness::Rack,
+        }
+    }
+
     /// The counters of `shard`; grows the table to it.
     pub(crate) fn counters(&mut self, shard: Option<u16>) -> Arc<ShardCounters> {
         let index = usize::from(shard.unwrap_or(0));

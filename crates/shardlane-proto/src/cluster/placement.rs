@@ -9,6 +9,7 @@ use std::sync::Arc;
 use shardlane_routing::{HostId, ReplicaMap, Tablet, TabletMap, TabletVersion, Token};
 
 use super::NodeKey;
+use super::names::Names;
 
 /// A replica of a tablet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,9 @@ impl<'a> Replicas<'a> {
         }
     }
 
-    /// All known replicas, beginning with the one with this index.
-    pub(crate) fn from(self, start: usize) -> impl Iterator<Item = NodeKey> + 'a {
-        (start..self.len())
-            .chain(0..start)
-            .filter_map(move |index| self.get(index))
+    /// All known replicas.
+    pub(crate) fn known(self) -> impl Iterator<Item = NodeKey> + 'a {
+        (0..self.len()).filter_map(move |index| self.get(index))
     }
 
     /// The place of a node among the replicas.
@@ -66,69 +65,75 @@ struct Keyspace {
     ring: Option<Arc<ReplicaMap>>,
     /// Strongly consistent: the first replica of a tablet with a version leads it.
     has_leaders: bool,
-    tablets: HashMap<Box<str>, TabletMap<TabletOwner>>,
+    tablets: Names<TabletMap<TabletOwner>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Placement {
-    keyspaces: HashMap<Box<str>, Keyspace>,
-    /// Whether any tablet has ever been learned. Most clusters have none, and then none is looked for.
-    has_tablets: bool,
+    keyspaces: Names<Keyspace>,
 }
 
-impl Placement {
-    /// Replicas of `token`: by its tablet, if the table has tablets and this one is known, else by the
-    /// ring; none if the keyspace is unknown.
-    pub(crate) fn replicas(
-        &self,
-        keyspace: &str,
-        table: Option<&str>,
-        token: Token,
-    ) -> Replicas<'_> {
-        let Some(known) = self.keyspaces.get(keyspace) else {
-            return Replicas::NONE;
-        };
-        if let Some(tablet) = known.tablet(table, token) {
-            return Replicas::Tablet(tablet.replicas());
+/// What is known of where a token's partition lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    token: Token,
+    keyspace: Option<&'a Keyspace>,
+    /// If the table has tablets, and this one is known.
+    tablet: Option<&'a Tablet<TabletOwner>>,
+}
+
+impl<'a> Place<'a> {
+    /// Nothing but the token is known.
+    pub(crate) const fn unknown(token: Token) -> Self {
+        Self {
+            token,
+            keyspace: None,
+            tablet: None,
         }
-        let ring = known.ring.as_ref();
-        Replicas::Ring(ring.map_or(&[], |map| map.replicas(token)))
     }
 
-    fn with_tablets(&self, keyspace: &str) -> Option<&Keyspace> {
-        self.has_tablets.then(|| self.keyspaces.get(keyspace))?
+    pub(crate) const fn token(self) -> Token {
+        self.token
     }
 
-    /// The shard of the token's tablet on `node`; `None` if the tablet is not known, or has no replica there.
-    pub(crate) fn tablet_shard(
-        &self,
-        keyspace: &str,
-        table: Option<&str>,
-        token: Token,
-        node: NodeKey,
-    ) -> Option<u16> {
-        let tablet = self.with_tablets(keyspace)?.tablet(table, token)?;
-        let mut owners = tablet.replicas().iter();
+    /// The replicas: by the tablet if it is known, else by the ring; none if the keyspace is unknown.
+    pub(crate) fn replicas(self) -> Replicas<'a> {
+        match (self.tablet, self.keyspace.and_then(|k| k.ring.as_deref())) {
+            (Some(tablet), _) => Replicas::Tablet(tablet.replicas()),
+            (None, Some(ring)) => Replicas::Ring(ring.replicas(self.token)),
+            (None, None) => Replicas::NONE,
+        }
+    }
+
+    /// The shard of the tablet on `node`; `None` if the tablet is not known, or has no replica there.
+    pub(crate) fn tablet_shard(self, node: NodeKey) -> Option<u16> {
+        let mut owners = self.tablet?.replicas().iter();
         owners.find(|o| o.node == Some(node)).map(|o| o.shard)
     }
 
-    /// The node that leads the token's tablet; `None`: none does, or it is not known.
-    pub(crate) fn leader(&self, keyspace: &str, table: &str, token: Token) -> Option<NodeKey> {
-        let known = self.with_tablets(keyspace).filter(|k| k.has_leaders)?;
-        let tablet = known.tablet(Some(table), token)?;
-        tablet.version()?;
+    /// The node that leads the tablet; `None`: none does, or it is not known.
+    pub(crate) fn leader(self) -> Option<NodeKey> {
+        let tablet = self.tablet.filter(|tablet| tablet.version().is_some())?;
+        self.keyspace.filter(|known| known.has_leaders)?;
         tablet.replicas().first()?.node
     }
 
-    /// The version of the token's tablet, if it is known.
-    pub(crate) fn tablet_version(
-        &self,
-        keyspace: &str,
-        table: &str,
-        token: Token,
-    ) -> Option<TabletVersion> {
-        let known = self.with_tablets(keyspace)?;
-        known.tablet(Some(table), token)?.version()
+    /// The version of the tablet, if it is known.
+    pub(crate) fn tablet_version(self) -> Option<TabletVersion> {
+        self.tablet?.version()
+    }
+}
+
+impl Placement {
+    /// Where a token's partition lives: one look-up for all that is asked about it.
+    pub(crate) fn place(&self, keyspace: &str, table: Option<&str>, token: Token) -> Place<'_> {
+        let keyspace = self.keyspaces.get(keyspace);
+        Place {
+            token,
+            keyspace,
+            // Most clusters have no tablets: nothing is hashed then.
+            tablet: keyspace.and_then(|known| known.tablet(table, token)),
+        }
     }
 
     /// Takes over a tablet that a response brought. Of a table that claims more than `tablets_max` tablets
@@ -156,7 +161,6 @@ impl Placement {
             map.clear();
         }
         map.insert(tablet);
-        self.has_tablets = true;
     }
 
     /// Forgets the tablets of a table, or of all tables of the keyspace.
@@ -228,7 +232,6 @@ impl Placement {
 
 impl Keyspace {
     fn tablet(&self, table: Option<&str>, token: Token) -> Option<&Tablet<TabletOwner>> {
-        // Most keyspaces have no tablets: nothing is hashed then.
         if self.tablets.is_empty() {
             return None;
         }
@@ -263,8 +266,8 @@ mod tests {
     }
 
     fn nodes(placement: &Placement, token: i64) -> Vec<NodeKey> {
-        let replicas = placement.replicas("ks", Some("t"), Token(token));
-        replicas.from(0).collect()
+        let place = placement.place("ks", Some("t"), Token(token));
+        place.replicas().known().collect()
     }
 
     fn learn(placement: &mut Placement, table: &str, tablet: Tablet) {
@@ -278,7 +281,8 @@ mod tests {
         assert_eq!(nodes(&placement, 5), [NodeKey(0)]);
         refresh(&mut placement, &["ks"], Some(7));
         assert_eq!(nodes(&placement, 5), [NodeKey(7), NodeKey(0)]);
-        let shard = placement.tablet_shard("ks", Some("t"), Token(5), NodeKey(7));
+        let shard = placement.place("ks", Some("t"), Token(5));
+        let shard = shard.tablet_shard(NodeKey(7));
         assert_eq!(shard, Some(3));
         // It was replaced by another of the same id: the tablet follows.
         refresh(&mut placement, &["ks"], Some(8));

@@ -12,7 +12,7 @@ use crate::connection::{Reply, Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
 use crate::notice::Notice;
 use crate::request::{
-    Answer, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target, shard_on,
+    Answer, Goal, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target,
 };
 use crate::time::Instant;
 
@@ -101,20 +101,20 @@ impl<C> Engine<C> {
         let spec = &self.requests[key.index()].spec;
         let policy = spec.policy.as_ref().unwrap_or(&self.config.policy);
         let connections = &self.connections;
-        let load = |cluster: &Cluster, node: NodeKey| {
+        let load = |cluster: &Cluster, goal: Goal| {
             let in_flight = |conn: ConnId| {
                 connections
                     .get(conn.0 as usize)
                     .map_or(usize::MAX, |e| e.machine.in_flight())
             };
-            cluster.node(node).map_or(usize::MAX, |n| {
-                n.pool.load(shard_on(cluster, spec, node), in_flight)
-            })
+            cluster
+                .node(goal.node)
+                .map_or(usize::MAX, |node| node.pool.load(goal.shard, in_flight))
         };
         let (balancing, speculates) = (&policy.balancing, policy.speculation.is_some());
         match QueryPlan::first(&mut self.cluster, spec, balancing, load, &mut self.rng) {
-            Some(node) => {
-                self.attempt(now, key, node);
+            Some(goal) => {
+                self.attempt_at(now, key, goal);
                 if speculates {
                     self.plan_execution(now, key);
                 }
@@ -155,11 +155,26 @@ impl<C> Engine<C> {
 
     /// Tries `node`, and others after it, until the request is on its way or over.
     pub(super) fn attempt(&mut self, now: Instant, key: RequestKey, node: NodeKey) {
-        let mut next = Some(node);
-        while let Some(node) = next {
-            match self.try_send(now, key, node) {
+        if let Some(goal) = self.goal_on(key, node) {
+            self.attempt_at(now, key, goal);
+        }
+    }
+
+    fn goal_on(&self, key: RequestKey, node: NodeKey) -> Option<Goal> {
+        let request = self.requests.get(key.index())?;
+        Some(Goal::on(&self.cluster, &request.spec, node))
+    }
+
+    fn attempt_at(&mut self, now: Instant, key: RequestKey, goal: Goal) {
+        let mut next = Some(goal);
+        while let Some(goal) = next {
+            match self.try_send(now, key, goal) {
                 Ok(()) => return,
-                Err(failure) => next = self.follow(now, key, node, None, failure),
+                Err(failure) => {
+                    next = self
+                        .follow(now, key, goal.node, None, failure)
+                        .and_then(|node| self.goal_on(key, node));
+                }
             }
         }
     }
@@ -168,12 +183,12 @@ impl<C> Engine<C> {
         &mut self,
         now: Instant,
         key: RequestKey,
-        node_key: NodeKey,
+        goal: Goal,
     ) -> Result<(), AttemptFailure> {
         let Some(request) = self.requests.get_mut(key.index()) else {
             return Ok(());
         };
-        request.node = node_key;
+        request.node = goal.node;
         request.sent_at = now;
         let connections = &self.connections;
         let load = |conn: ConnId| {
@@ -181,15 +196,10 @@ impl<C> Engine<C> {
                 .get(conn.0 as usize)
                 .map_or(usize::MAX, |e| e.machine.in_flight())
         };
-        let chosen = self
-            .cluster
-            .node(node_key)
-            .and_then(|node| request.spec.chosen_shard(node.coordinator.host_id));
-        let shard = chosen.or_else(|| shard_on(&self.cluster, &request.spec, node_key));
         let conn = self
             .cluster
-            .node_mut(node_key)
-            .and_then(|node| node.pool.pick(shard, load))
+            .node_mut(goal.node)
+            .and_then(|node| node.pool.pick(goal.shard, load))
             .ok_or(AttemptFailure::NotConnected)?;
         let spec = &request.spec;
         let block = self.connections.get(conn.0 as usize).map_or(0, |entry| {

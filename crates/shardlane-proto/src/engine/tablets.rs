@@ -21,13 +21,11 @@ pub(super) fn tablet_block(
     if !entry.machine.dialect().tablet_block {
         return 0;
     }
-    let (Some(keyspace), Some(table), Some(token)) =
-        (&spec.table_keyspace, &spec.table, spec.token)
-    else {
+    let (Some(place), Some(_)) = (spec.place(cluster), &spec.table) else {
         return 0;
     };
     let random = rng.next_u64() as u8;
-    match cluster.tablet_version(keyspace, table, token) {
+    match place.tablet_version() {
         Some(version) => version.block(random),
         None => random,
     }

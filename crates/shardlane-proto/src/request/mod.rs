@@ -15,10 +15,10 @@ use shardlane_wire::{Consistency, Dialect, Opcode, Request as WireRequest, Seria
 pub(crate) use self::deadline::Deadlines;
 pub use self::latency::Latencies;
 pub(crate) use self::latency::Percentile;
-pub(crate) use self::plan::{QueryPlan, shard_on};
+pub(crate) use self::plan::{Goal, QueryPlan};
 pub(crate) use self::retry::Case;
 use crate::advice::QuestionId;
-use crate::cluster::{Coordinator, NodeKey};
+use crate::cluster::{Cluster, Coordinator, NodeKey, Place};
 use crate::connection::plain_query;
 use crate::error::{Attempt, RequestError};
 use crate::ids::{ConnId, RequestKey};
@@ -181,6 +181,13 @@ impl RequestSpec {
             awaits_schema_agreement: true,
             ..Self::new(Opcode::Query, body)
         }
+    }
+
+    /// Where its partition lives; `None`: the token is not known.
+    pub(crate) fn place<'a>(&self, cluster: &'a Cluster) -> Option<Place<'a>> {
+        let (keyspace, table) = (self.table_keyspace.as_deref(), self.table.as_deref());
+        self.token
+            .map(|token| cluster.place(keyspace, table, token))
     }
 
     /// The shard that the caller has chosen on this node, if it has.

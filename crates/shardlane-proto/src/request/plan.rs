@@ -1,14 +1,14 @@
 //! The order in which nodes are tried.
 //!
-//! The first target is chosen at once and without allocation; the rest of the plan is made only when
-//! that one failed.
+//! The first target is chosen at once and without allocation, and with its shard; the rest of the plan is made
+//! only when that one failed.
 
 use std::collections::VecDeque;
 
 use shardlane_wire::{Consistency, Opcode};
 
 use super::RequestSpec;
-use crate::cluster::{Cluster, Nearness, NodeKey, Replicas};
+use crate::cluster::{Cluster, Nearness, NodeKey, Place, Replicas};
 use crate::policy::{Balancing, Choice};
 use crate::rng::Rng;
 
@@ -18,6 +18,25 @@ const CANDIDATES_MAX: usize = 16;
 /// Rank of the node that was tried already: after all others.
 const LAST: u8 = u8::MAX;
 
+/// Where an attempt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Goal {
+    pub(crate) node: NodeKey,
+    /// `None`: any will do.
+    pub(crate) shard: Option<u16>,
+}
+
+impl Goal {
+    /// Where a request goes on this node: to the shard that the caller has chosen, else to that of its token.
+    pub(crate) fn on(cluster: &Cluster, spec: &RequestSpec, key: NodeKey) -> Self {
+        let chosen = cluster
+            .node(key)
+            .and_then(|node| spec.chosen_shard(node.coordinator.host_id));
+        let shard = chosen.or_else(|| cluster.shard_of(spec.place(cluster)?, key));
+        Self { node: key, shard }
+    }
+}
+
 /// What is left to try after the first target.
 #[derive(Debug, Default)]
 pub(crate) struct QueryPlan {
@@ -25,25 +44,27 @@ pub(crate) struct QueryPlan {
 }
 
 impl QueryPlan {
-    /// The node for the first attempt: one of the nearest replicas if the token is known, else one of the
-    /// nearest nodes. `load` tells how many requests a node has in flight where this one would go.
+    /// Where the first attempt goes: to one of the nearest replicas if the token is known, else to one of the
+    /// nearest nodes. `load` tells how many requests are in flight where this one would go.
     pub(crate) fn first(
         cluster: &mut Cluster,
         spec: &RequestSpec,
         balancing: &Balancing,
-        load: impl Fn(&Cluster, NodeKey) -> usize,
+        load: impl Fn(&Cluster, Goal) -> usize,
         rng: &mut Rng,
-    ) -> Option<NodeKey> {
-        if let Some(target) = spec.node {
-            return cluster.by_host_id(target.host_id);
-        }
-        if spec.plan.is_some() {
-            return given(cluster, spec).next();
-        }
-        if let Some(replica) = first_replica(cluster, spec, balancing, load, rng) {
-            return Some(replica);
-        }
-        cluster.next_in_rotation(balancing, may_leave(spec, balancing))
+    ) -> Option<Goal> {
+        let node = if let Some(target) = spec.node {
+            cluster.by_host_id(target.host_id)?
+        } else if spec.plan.is_some() {
+            given(cluster, spec).next()?
+        } else if let Some(place) = spec.place(cluster)
+            && let Some(goal) = first_replica(cluster, spec, place, balancing, load, rng)
+        {
+            return Some(goal);
+        } else {
+            cluster.next_in_rotation(balancing, may_leave(spec, balancing))?
+        };
+        Some(Goal::on(cluster, spec, node))
     }
 
     /// Everything usable that has not been tried: replicas (the nearest first), then others likewise.
@@ -62,7 +83,7 @@ impl QueryPlan {
             rest.extend(may_return.then_some(tried));
             return Self { rest };
         }
-        let replicas = replicas_of(cluster, spec);
+        let replicas = spec.place(cluster).map_or(Replicas::NONE, Place::replicas);
         let only = spec.node.map(|target| cluster.by_host_id(target.host_id));
         let may_leave = may_leave(spec, balancing);
         let mut order: Vec<(u8, u64, NodeKey)> = cluster
@@ -98,12 +119,6 @@ impl QueryPlan {
     }
 }
 
-/// The shard of the request's token on a node; `None`: any will do.
-pub(crate) fn shard_on(cluster: &Cluster, spec: &RequestSpec, node: NodeKey) -> Option<u16> {
-    let keyspace = spec.table_keyspace.as_deref();
-    cluster.shard_of(keyspace, spec.table.as_deref(), spec.token?, node)
-}
-
 /// The usable nodes of a plan that the caller has made, in its order.
 fn given<'a>(cluster: &'a Cluster, spec: &'a RequestSpec) -> impl Iterator<Item = NodeKey> + 'a {
     let targets = spec.plan.iter().flatten();
@@ -120,50 +135,45 @@ const fn may_leave(spec: &RequestSpec, balancing: &Balancing) -> bool {
     }
 }
 
-fn replicas_of<'a>(cluster: &'a Cluster, spec: &RequestSpec) -> Replicas<'a> {
-    match (&spec.table_keyspace, spec.token) {
-        (Some(keyspace), Some(token)) => cluster.replicas(keyspace, spec.table.as_deref(), token),
-        _ => Replicas::NONE,
-    }
-}
-
 /// The node that has to coordinate the request in any case, because it leads the tablet of a strongly
 /// consistent table: nearer ones would only pass it on. Reads of one replica are any replica's.
-fn leader_of(cluster: &Cluster, spec: &RequestSpec) -> Option<NodeKey> {
+fn leader_of(spec: &RequestSpec, place: Place<'_>) -> Option<NodeKey> {
     if matches!(spec.consistency, Consistency::One | Consistency::LocalOne) {
         return None;
     }
-    cluster.leader(
-        spec.table_keyspace.as_deref()?,
-        spec.table.as_deref()?,
-        spec.token?,
-    )
+    place.leader()
 }
 
 fn first_replica(
     cluster: &Cluster,
     spec: &RequestSpec,
+    place: Place<'_>,
     balancing: &Balancing,
-    load: impl Fn(&Cluster, NodeKey) -> usize,
+    load: impl Fn(&Cluster, Goal) -> usize,
     rng: &mut Rng,
-) -> Option<NodeKey> {
+) -> Option<Goal> {
     let may_leave = may_leave(spec, balancing);
-    if let Some(leader) = leader_of(cluster, spec)
-        && cluster.is_usable(leader)
-        && (may_leave || cluster.nearness(leader, balancing) != Nearness::Remote)
+    // How near a node is, if the request may go there.
+    let suits = |key: NodeKey| {
+        let node = cluster.node(key).filter(|node| node.pool.is_usable())?;
+        let nearness = node.nearness(balancing);
+        (may_leave || nearness != Nearness::Remote).then_some(nearness)
+    };
+    let goal = |node: NodeKey| Goal {
+        node,
+        shard: cluster.shard_of(place, node),
+    };
+    if let Some(leader) = leader_of(spec, place)
+        && suits(leader).is_some()
     {
-        return Some(leader);
+        return Some(goal(leader));
     }
     let mut candidates = [NodeKey(0); CANDIDATES_MAX];
     let (mut count, mut best) = (0, Nearness::Remote);
-    for key in replicas_of(cluster, spec).from(0) {
-        if !cluster.is_usable(key) {
+    for key in place.replicas().known() {
+        let Some(nearness) = suits(key) else {
             continue;
-        }
-        let nearness = cluster.nearness(key, balancing);
-        if nearness == Nearness::Remote && !may_leave {
-            continue;
-        }
+        };
         if nearness < best {
             (count, best) = (0, nearness);
         }
@@ -176,14 +186,14 @@ fn first_replica(
         return None;
     }
     if count == 1 || spec.keeps_order() {
-        return Some(candidates[0]);
+        return Some(goal(candidates[0]));
     }
     let at = rng.below(count);
-    let one = candidates[at];
+    let one = goal(candidates[at]);
     if balancing.choice == Choice::Random {
         return Some(one);
     }
-    let other = candidates[(at + 1 + rng.below(count - 1)) % count];
+    let other = goal(candidates[(at + 1 + rng.below(count - 1)) % count]);
     Some(if load(cluster, other) < load(cluster, one) {
         other
     } else {

@@ -69,8 +69,10 @@ fn spec(token: Option<i64>) -> RequestSpec {
 }
 
 fn first(cluster: &mut Cluster, spec: &RequestSpec, rng: &mut Rng) -> Option<u32> {
-    let key = QueryPlan::first(cluster, spec, &Balancing::default(), |_, _| 0, rng);
-    key.map(|key| key.0)
+    let goal = QueryPlan::first(cluster, spec, &Balancing::default(), |_, _| 0, rng);
+    let goal = goal?;
+    assert_eq!(goal, Goal::on(cluster, spec, goal.node), "with its shard");
+    Some(goal.node.0)
 }
 
 fn rest(cluster: &Cluster, spec: &RequestSpec, tried: u32, rng: &mut Rng) -> Vec<u32> {
@@ -164,10 +166,10 @@ fn a_known_tablet_says_which_nodes_and_which_shards() {
         assert_eq!(first(&mut all, &near, &mut rng), Some(1));
         assert_eq!(rest(&all, &near, 1, &mut rng)[0], 3);
     }
-    assert_eq!(shard_on(&all, &near, NodeKey(1)), Some(2));
-    assert_eq!(shard_on(&all, &near, NodeKey(3)), Some(7));
+    assert_eq!(Goal::on(&all, &near, NodeKey(1)).shard, Some(2));
+    assert_eq!(Goal::on(&all, &near, NodeKey(3)).shard, Some(7));
     assert_eq!(
-        shard_on(&all, &near, NodeKey(0)),
+        Goal::on(&all, &near, NodeKey(0)).shard,
         None,
         "no replica, no shards"
     );
@@ -183,7 +185,7 @@ fn a_known_tablet_says_which_nodes_and_which_shards() {
         assert_eq!(seen, [0, 1]);
     }
     all.forget_tablets("ks", Some("t"));
-    assert_eq!(shard_on(&all, &near, NodeKey(1)), None);
+    assert_eq!(Goal::on(&all, &near, NodeKey(1)).shard, None);
 }
 
 #[test]
@@ -259,7 +261,7 @@ fn near(
 ) -> Vec<u32> {
     let mut found: Vec<u32> = (0..50)
         .filter_map(|_| QueryPlan::first(cluster, spec, balancing, |_, _| 0, rng))
-        .map(|key| key.0)
+        .map(|goal| goal.node.0)
         .collect();
     found.sort_unstable();
     found.dedup();
@@ -384,9 +386,9 @@ fn serve(choice: Choice, callers: usize, slowness: u64) -> (usize, f64) {
     let mut now = 0;
     while now < MINUTE_US {
         while let Some(at) = sent.pop_front() {
-            let load = |_: &Cluster, key: NodeKey| queues[key.0 as usize].len();
-            let node = QueryPlan::first(&mut all, &spec, &balancing, load, &mut rng);
-            let node = node.expect("all are connected").0 as usize;
+            let load = |_: &Cluster, goal: Goal| queues[goal.node.0 as usize].len();
+            let goal = QueryPlan::first(&mut all, &spec, &balancing, load, &mut rng);
+            let node = goal.expect("all are connected").node.0 as usize;
             if queues[node].is_empty() {
                 free_at[node] = now + if node == 2 { 1000 * slowness } else { 1000 };
             }

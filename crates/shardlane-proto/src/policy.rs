@@ -87,7 +87,8 @@ pub enum Remote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
     /// Two are drawn at random, and of these the one with fewer requests in flight is taken: a slow node
-    /// gets less, and clients that all see the same loads do not run to the same node.
+    /// gets less, and clients that all see the same loads do not run to the same node. If they are about as
+    /// busy, the one to which something is being written anyway.
     #[default]
     LeastBusy,
     /// One is drawn at random.

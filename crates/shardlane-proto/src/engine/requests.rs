@@ -12,7 +12,7 @@ use crate::connection::{Reply, Sent, decode_response};
 use crate::error::{AttemptFailure, ConnectionError, RequestError, RequestErrorKind};
 use crate::notice::Notice;
 use crate::request::{
-    Answer, Goal, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target,
+    Answer, Goal, Outcome, Phase, QueryPlan, Reprepared, Request, RequestSpec, Target, load,
 };
 use crate::time::Instant;
 
@@ -100,16 +100,11 @@ impl<C> Engine<C> {
     pub(super) fn start(&mut self, now: Instant, key: RequestKey) {
         let spec = &self.requests[key.index()].spec;
         let policy = spec.policy.as_ref().unwrap_or(&self.config.policy);
-        let connections = &self.connections;
-        let load = |cluster: &Cluster, goal: Goal| {
-            let in_flight = |conn: ConnId| {
-                connections
-                    .get(conn.0 as usize)
-                    .map_or(usize::MAX, |e| e.machine.in_flight())
-            };
+        let load_of = loads(&self.connections);
+        let load = move |cluster: &Cluster, goal: Goal| {
             cluster
                 .node(goal.node)
-                .map_or(usize::MAX, |node| node.pool.load(goal.shard, in_flight))
+                .map_or(usize::MAX, |node| node.pool.load(goal.shard, &load_of))
         };
         let (balancing, speculates) = (&policy.balancing, policy.speculation.is_some());
         match QueryPlan::first(&mut self.cluster, spec, balancing, load, &mut self.rng) {
@@ -190,16 +185,11 @@ impl<C> Engine<C> {
         };
         request.node = goal.node;
         request.sent_at = now;
-        let connections = &self.connections;
-        let load = |conn: ConnId| {
-            connections
-                .get(conn.0 as usize)
-                .map_or(usize::MAX, |e| e.machine.in_flight())
-        };
+        let load_of = loads(&self.connections);
         let conn = self
             .cluster
             .node_mut(goal.node)
-            .and_then(|node| node.pool.pick(goal.shard, load))
+            .and_then(|node| node.pool.pick(goal.shard, load_of))
             .ok_or(AttemptFailure::NotConnected)?;
         let spec = &request.spec;
         let block = self.connections.get(conn.0 as usize).map_or(0, |entry| {
@@ -662,6 +652,16 @@ impl<C> Engine<C> {
 /// Whether others who ask for the same may share the answer.
 fn is_shared(spec: &RequestSpec) -> bool {
     spec.opcode == Opcode::Prepare && spec.node.is_none()
+}
+
+/// How busy each connection is.
+fn loads(connections: &slab::Slab<Entry>) -> impl Fn(ConnId) -> usize {
+    |conn| {
+        let entry = connections.get(conn.0 as usize);
+        entry.map_or(usize::MAX, |entry| {
+            load(entry.machine.in_flight(), entry.dirty)
+        })
+    }
 }
 
 /// Hands a message to a connection; says in which phase that puts the request.

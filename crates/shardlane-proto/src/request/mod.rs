@@ -15,7 +15,7 @@ use shardlane_wire::{Consistency, Dialect, Opcode, Request as WireRequest, Seria
 pub(crate) use self::deadline::Deadlines;
 pub use self::latency::Latencies;
 pub(crate) use self::latency::Percentile;
-pub(crate) use self::plan::{Goal, QueryPlan};
+pub(crate) use self::plan::{Goal, QueryPlan, load};
 pub(crate) use self::retry::Case;
 use crate::advice::QuestionId;
 use crate::cluster::{Cluster, Coordinator, NodeKey, Place};

@@ -15,6 +15,11 @@ use crate::rng::Rng;
 /// Equally near replicas among which the first target is chosen; those beyond are only tried later.
 const CANDIDATES_MAX: usize = 16;
 
+/// What a write of its own costs a connection when the less busy of two is chosen, in requests in flight. With
+/// few in flight there would be as many packets as requests otherwise, each of them a system call here and there;
+/// and it is too little to tip the scales where a slow node makes requests pile up.
+const WRITE_COST: usize = 4;
+
 /// Rank of the node that was tried already: after all others.
 const LAST: u8 = u8::MAX;
 
@@ -45,7 +50,7 @@ pub(crate) struct QueryPlan {
 
 impl QueryPlan {
     /// Where the first attempt goes: to one of the nearest replicas if the token is known, else to one of the
-    /// nearest nodes. `load` tells how many requests are in flight where this one would go.
+    /// nearest nodes. `load` tells how busy the connection is where this one would go.
     pub(crate) fn first(
         cluster: &mut Cluster,
         spec: &RequestSpec,
@@ -116,6 +121,15 @@ impl QueryPlan {
 
     pub(crate) fn next(&mut self) -> Option<NodeKey> {
         self.rest.pop_front()
+    }
+}
+
+/// How busy a connection is that has so many requests in flight, and something to write in this turn or not.
+pub(crate) const fn load(in_flight: usize, is_written: bool) -> usize {
+    if is_written {
+        in_flight
+    } else {
+        in_flight.saturating_add(WRITE_COST)
     }
 }
 

@@ -42,6 +42,9 @@ use crate::tls_error::{TlsError, TlsFault};
 /// Unsent bytes from which a connection counts as busy: the peer does not read.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 
+/// A write buffer that has grown beyond this is given back when it is empty.
+const ROOM_KEPT_BYTES_MAX: usize = 256 << 10;
+
 /// Bodies up to so many bytes are copied to where there is room for them; a longer one that has a buffer of
 /// its own keeps it.
 pub(crate) const COPIED_BYTES_MAX: usize = 4096;
@@ -567,9 +570,14 @@ impl Connection {
         self.out_start += count;
         self.written += count as u64;
         if self.out_start == self.out.len() {
-            self.out.clear();
             self.out_start = 0;
-        } else if self.out_start > 64 << 10 {
+            if self.out.capacity() > ROOM_KEPT_BYTES_MAX {
+                self.out = Vec::new();
+            } else {
+                self.out.clear();
+            }
+        } else if self.out_start > self.out.len() / 2 {
+            // Not sooner: the rest is moved, which must not cost more than was written.
             self.out.drain(..self.out_start);
             self.out_start = 0;
         }

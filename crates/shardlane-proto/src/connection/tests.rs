@@ -483,6 +483,36 @@ fn a_body_is_copied_to_where_there_is_room_for_it() {
 }
 
 #[test]
+fn a_write_buffer_that_has_grown_is_given_back_and_is_moved_seldom() {
+    let mut bench = Bench::open(|_| {});
+    let body = vec![7; 1 << 20];
+    for token in 0..8 {
+        let sent = bench.conn.send(token, Opcode::Query, 0, &body, None);
+        assert!(matches!(sent, Ok(Sent::OnStream { .. })));
+    }
+    let (mut written, mut moves) = (Vec::new(), 0);
+    while bench.conn.has_unsent() {
+        let unsent = bench.conn.unsent();
+        let count = unsent.len().min(10_000);
+        written.extend_from_slice(&unsent[..count]);
+        bench.conn.handle_written(count);
+        moves += usize::from(bench.conn.out_start == 0);
+    }
+    assert_eq!(written.len(), 8 * ((1 << 20) + 9));
+    assert!(
+        written
+            .chunks((1 << 20) + 9)
+            .all(|frame| frame[9..] == body)
+    );
+    assert!(moves < 16, "{moves}");
+    assert_eq!(bench.conn.out.capacity(), 0);
+    // What requests need as a rule stays.
+    bench.query(9, None).unwrap();
+    bench.sent();
+    assert!(bench.conn.out.capacity() > 0);
+}
+
+#[test]
 fn random_bytes_never_panic() {
     let mut rng = crate::rng::Rng::new(5);
     for _ in 0..5000 {

@@ -19,6 +19,9 @@ use crate::time::Instant;
 /// A node may forget a statement again while we prepare it (its cache is too small): give up then.
 const REPREPARE_MAX: u8 = 3;
 
+/// Room for so many requests is kept when none is under way.
+const ROOM_KEPT_MAX: usize = 4096;
+
 impl<C> Engine<C> {
     /// Takes a request. It ends with exactly one completion, whatever happens.
     ///
@@ -578,6 +581,9 @@ impl<C> Engine<C> {
             self.end_executions(now, key);
         }
         let mut request = self.requests.remove(key.index());
+        if self.requests.is_empty() && self.requests.capacity() > ROOM_KEPT_MAX {
+            self.requests = slab::Slab::new();
+        }
         self.release(request.admitted, &request.phase);
         self.withdraw(request.phase.question());
         let next_leader = if is_shared(&request.spec) {

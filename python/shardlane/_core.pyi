@@ -11,6 +11,8 @@ from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar, final
 
+from typing_extensions import Self
+
 from shardlane._shared.sockets import SocketOptions
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Request",
     "Server",
     "Session",
+    "Slices",
     "Tls",
     "UnsetType",
     "UserTypes",
@@ -175,6 +178,12 @@ class Page:
         """Rows in this page."""
     def rows(self) -> list[Any]:
         """All rows, made by the row factory of the execution; decoded once, at the first call."""
+    def slices(self) -> Slices:
+        """The rows in one or more lists, each decoded when it is asked for.
+
+        A slice is less than a millisecond of work. If the page is no more than that, or `rows` has
+        been called before, there is one, the list of `rows`; otherwise slices are made anew.
+        """
     def first(self) -> Any:
         """The first row, or None. Decodes no more than that."""
     def scalar(self) -> Any:
@@ -214,6 +223,16 @@ class Page:
     @property
     def attempts(self) -> int:
         """How many tries it took."""
+
+@final
+class Slices:
+    """The rows of a page in several lists."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is a next one."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> list[Any]: ...
 
 @final
 class Tls:

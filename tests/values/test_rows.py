@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import abc
 import collections
 import copy
 import dataclasses
+import functools
 import gc
 import pickle
 import weakref
@@ -16,6 +18,7 @@ from shardlane._shared.row_classes import attribute_names
 from shardlane.exceptions import BadValue, DecodeError
 
 COLUMNS = [("id", "bigint"), ("name", "text"), ("score", "double")]
+NAMES = ("id", "name", "score")
 ROWS: list[tuple[Any, ...]] = [(1, "Ann", 0.5), (2, None, -1.5), (3, "", None)]
 
 
@@ -116,6 +119,33 @@ def test_dicts(decoder: RowDecoder) -> None:
         assert rows[1]["id"] == 2
 
 
+def test_dicts_of_many_columns() -> None:
+    columns = [(f"c{number}", "int") for number in range(100)]
+    row = tuple(range(1000, 1100))
+    decoder = RowDecoder(columns)
+    page = encode_rows(columns, [row, row])
+    first, second = decoder.decode_rows(page, 2, "dict")
+    assert first == second == dict(zip(decoder.names, row, strict=True))
+    assert list(first) == list(decoder.names)
+    first["more"] = 1
+    del first["c0"]
+    assert len(second) == 100
+
+
+def test_dicts_that_can_be_in_a_cycle_are_collected() -> None:
+    columns = [("v", "int")]
+
+    class Witness:
+        pass
+
+    row: Any = RowDecoder(columns).decode_rows(encode_rows(columns, [(1,)]), 1, "dict")[0]
+    row["self"], row["witness"] = row, Witness()
+    gone = weakref.ref(row["witness"])
+    del row
+    gc.collect()
+    assert gone() is None
+
+
 def test_scalars(decoder: RowDecoder) -> None:
     assert decoder.decode_rows(PAGE, 3, "scalar") == [1, 2, 3]
 
@@ -131,6 +161,101 @@ def test_classes_and_callables(decoder: RowDecoder) -> None:
 def test_a_class_that_wants_other_columns_says_so(decoder: RowDecoder) -> None:
     with pytest.raises(TypeError, match="score"):
         decoder.decode_rows(PAGE, 3, lambda id, name: id)  # noqa: A006
+
+
+class Base:
+    """An ordinary class; what is derived from it is less and less so."""
+
+    def __init__(self, id: int, name: str | None, score: float | None) -> None:  # noqa: A002
+        self.values = (id, name, score)
+
+
+class Slotted(Base):
+    __slots__ = ("values",)
+
+
+class WithNew(Base):
+    def __new__(cls, **columns: Any) -> Any:
+        made = super().__new__(cls)
+        made.given = sorted(columns)
+        return made
+
+
+class Other(Base):
+    def __new__(cls, **columns: Any) -> Any:
+        return sorted(columns)
+
+
+class Meta(type):
+    def __call__(cls, **columns: Any) -> Any:
+        return cls.__name__, super().__call__(**columns)
+
+
+class WithMeta(Base, metaclass=Meta):
+    pass
+
+
+class Abstract(abc.ABC, Base):
+    @abc.abstractmethod
+    def missing(self) -> None: ...
+
+
+class Falsy(Base):
+    def __init__(self, **columns: Any) -> None:
+        super().__init__(**columns)
+        return 7  # type: ignore[return-value]
+
+
+class Rebuilt(Base):
+    """Whose `__init__` is no function."""
+
+    __init__ = functools.partialmethod(Base.__init__)  # type: ignore[assignment]
+
+
+class Failing(Base):
+    def __init__(self, **columns: Any) -> None:
+        super().__init__(**columns)
+        raise KeyError(columns["id"])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    id: int
+    name: str | None
+    score: float | None
+
+
+def test_classes_are_called_as_python_calls_them(decoder: RowDecoder) -> None:
+    assert decoder.decode_rows(PAGE, 3, Frozen) == [Frozen(*row) for row in ROWS]
+    for cls in (Base, Slotted, Rebuilt):
+        made = decoder.decode_rows(PAGE, 3, cls)
+        assert all(type(row) is cls for row in made)
+        assert [row.values for row in made] == ROWS
+        assert [vars(cls(*row)) for row in ROWS] == [vars(row) for row in made]
+    assert [row.given for row in decoder.decode_rows(PAGE, 3, WithNew)] == [sorted(NAMES)] * 3
+    assert decoder.decode_rows(PAGE, 3, Other) == [sorted(NAMES)] * 3
+    name, row = decoder.decode_rows(PAGE, 3, WithMeta)[0]
+    assert (name, type(row), row.values) == ("WithMeta", WithMeta, ROWS[0])
+    with pytest.raises(TypeError, match="abstract"):
+        decoder.decode_rows(PAGE, 3, Abstract)
+    with pytest.raises(TypeError, match=r"__init__\(\) should return None, not 'int'"):
+        decoder.decode_rows(PAGE, 3, Falsy)
+    with pytest.raises(KeyError, match="1"):
+        decoder.decode_rows(PAGE, 3, Failing)
+    with pytest.raises(TypeError, match="takes no arguments"):
+        decoder.decode_rows(PAGE, 3, object)
+
+
+def test_an_init_that_is_replaced_holds_for_the_next_page(decoder: RowDecoder) -> None:
+    class Changing(Base):
+        pass
+
+    def init(self: Changing, **columns: Any) -> None:
+        self.values = tuple(columns)
+
+    assert [row.values for row in decoder.decode_rows(PAGE, 3, Changing)] == ROWS
+    Changing.__init__ = init  # type: ignore[assignment, method-assign]
+    assert [row.values for row in decoder.decode_rows(PAGE, 3, Changing)] == [NAMES] * 3
 
 
 def test_what_is_no_row_factory(decoder: RowDecoder) -> None:

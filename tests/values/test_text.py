@@ -22,6 +22,23 @@ def test_text(text: str) -> None:
     assert encode("varchar", text) == text.encode()
 
 
+def test_texts_of_every_length_with_anything_but_ascii_at_every_place() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    for length in range(len(letters) + 1):
+        ascii_text = letters[:length]
+        decoded = decode("text", ascii_text.encode())
+        assert decoded == ascii_text
+        assert decoded.isascii()
+        assert hash(decoded) == hash(ascii_text)
+        for place in range(length):
+            other = f"{ascii_text[:place]}é{ascii_text[place:]}"
+            assert decode("text", other.encode()) == other
+            broken = bytearray(ascii_text.encode())
+            broken[place] |= 0x80
+            with pytest.raises(DecodeError, match="not UTF-8"):
+                decode("text", bytes(broken))
+
+
 def test_str_subclasses_are_their_text() -> None:
     assert encode("text", Name.ANN) == b"ann"
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .steps import KEYSPACE, PAGING_STATE, TIMEOUT, ExecuteOptions, Parameters, Statement, Steps
+from .steps import (
+    KEYSPACE,
+    PAGING_STATE,
+    TIMEOUT,
+    ExecuteOptions,
+    Parameters,
+    Pause,
+    Statement,
+    Steps,
+)
 
 if TYPE_CHECKING:
     from shardlane import _core
+
+TURN = Pause(0.0)
+"""What an operation yields where it would go on without waiting: other tasks get their turn."""
 
 
 class Continuation:
@@ -63,32 +75,59 @@ class Paging:
 
     Args:
         first: the page that is there already.
-        continuation: how to get the next ones.
+        continuation: how to get the next ones; None if there are none.
     """
 
-    __slots__ = ("_ahead", "_continuation", "_first")
+    __slots__ = ("_ahead", "_continuation", "_first", "_slices")
 
-    def __init__(self, first: _core.Page, continuation: Continuation) -> None:
+    def __init__(self, first: _core.Page, continuation: Continuation | None) -> None:
         self._first: _core.Page | None = first
         self._continuation = continuation
         self._ahead: _core.Request[_core.Page] | None = None
+        self._slices: _core.Slices | None = None
 
     def advance(self) -> Steps[_core.Page | None]:
         """Return the next page, or None after the last one; the one after it is under way then."""
         if self._first is not None:
             page, self._first = self._first, None
+            if self._continuation is None:
+                return page
             yield from self._continuation.resolve()
         elif self._ahead is not None:
+            if self._ahead.done():
+                # A server that is faster than whoever uses the rows must not keep others waiting.
+                yield TURN
             page = yield self._ahead
             self._ahead = None
         else:
             return None
-        if page.has_more:
+        if self._continuation is not None and page.has_more:
             self._ahead = self._continuation.begin(page.paging_state)
         return page
+
+    def advance_slice(self) -> Steps[list[Any] | None]:
+        """Return the next rows, a page or less; None after the last ones."""
+        if self._slices is not None and self._slices.has_more:
+            yield TURN
+        else:
+            page = yield from self.advance()
+            if page is None:
+                return None
+            self._slices = page.slices()
+        return next(self._slices)
 
     def close(self) -> None:
         """Give up what is under way."""
         if self._ahead is not None:
             self._ahead.cancel()
             self._ahead = None
+
+
+def whole(page: _core.Page) -> Steps[list[Any]]:
+    """Return all rows of a page; others get their turn where decoding takes long."""
+    slices = page.slices()
+    rows = next(slices)
+    while slices.has_more:
+        yield TURN
+        rows += next(slices)
+    return rows

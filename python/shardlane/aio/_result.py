@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from shardlane._shared.checks import seconds
-from shardlane._shared.paging import Paging
+from shardlane._shared.paging import Paging, whole
 from shardlane._shared.results import BaseResult, RowT
 from shardlane._shared.traces import TRACE_WAIT, Trace, fetch
 from shardlane.exceptions import MultiplePages
@@ -22,6 +23,9 @@ class Result(BaseResult[RowT]):
     ``async for`` goes over the rows of all pages; while one page is gone through, the next one is
     fetched. Each loop begins at the first row again, and fetches further pages again. A result
     that has one page only, which is most of them, can be gone through with plain ``for`` as well.
+
+    The rows of a large page are decoded some thousands at a time, and other tasks get their turn
+    in between, as they do before a page that is there already. Each iteration decodes them again.
     """
 
     __slots__ = ()
@@ -34,14 +38,10 @@ class Result(BaseResult[RowT]):
                 execution.
             DecodeError: the server sent no value of a column's type.
         """
-        if self._more is None:
-            for row in self.page_rows:
-                yield row
-            return
         paging = Paging(self._page, self._more)
         try:
-            while (page := await drive(paging.advance())) is not None:
-                for row in page.rows():
+            while (rows := await drive(paging.advance_slice())) is not None:
+                for row in rows:
                     yield row
         finally:
             paging.close()
@@ -58,7 +58,7 @@ class Result(BaseResult[RowT]):
                 "the result has more than one page",
                 hint="use `async for`, `await result.all()`, or `page_rows` for the first page",
             )
-        return iter(self.page_rows)
+        return chain.from_iterable(self._page.slices())
 
     async def pages(self) -> AsyncIterator[list[RowT]]:
         """Iterate over pages, each a list of rows, the next one being fetched meanwhile.
@@ -68,13 +68,10 @@ class Result(BaseResult[RowT]):
                 execution.
             DecodeError: the server sent no value of a column's type.
         """
-        if self._more is None:
-            yield self.page_rows
-            return
         paging = Paging(self._page, self._more)
         try:
             while (page := await drive(paging.advance())) is not None:
-                yield page.rows()
+                yield await drive(whole(page))
         finally:
             paging.close()
 
@@ -87,10 +84,14 @@ class Result(BaseResult[RowT]):
             DecodeError: the server sent no value of a column's type.
         """
         if self._more is None:
-            return list(self.page_rows)
+            return list(await drive(whole(self._page)))
         rows: list[RowT] = []
-        async for page in self.pages():
-            rows += page
+        paging = Paging(self._page, self._more)
+        try:
+            while (some := await drive(paging.advance_slice())) is not None:
+                rows += some
+        finally:
+            paging.close()
         return rows
 
     async def trace(self, wait: float = TRACE_WAIT) -> Trace:

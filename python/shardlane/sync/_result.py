@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from shardlane._shared.checks import seconds
@@ -14,12 +15,18 @@ from ._wait import wait as carry_out
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shardlane import _core
+    from shardlane._shared.paging import Continuation
+
 
 class Result(BaseResult[RowT]):
     """The outcome of one execution: rows, and what the server said about them.
 
     Iterating goes over the rows of all pages; while one page is gone through, the next one is
     fetched. Each ``for`` begins at the first row again, and fetches further pages again.
+
+    The rows of a large page are decoded some thousands at a time, by each iteration again, so that
+    they need not all be there at once.
     """
 
     __slots__ = ()
@@ -32,13 +39,20 @@ class Result(BaseResult[RowT]):
                 execution.
             DecodeError: the server sent no value of a column's type.
         """
-        if self._more is None:
-            return iter(self.page_rows)
-        return self._rows()
+        return chain.from_iterable(self._slices())
 
-    def _rows(self) -> Iterator[RowT]:
-        for rows in self.pages():
-            yield from rows
+    def _slices(self) -> Iterator[list[RowT]]:
+        if self._more is None:
+            return self._page.slices()
+        return chain.from_iterable(page.slices() for page in self._pages(self._more))
+
+    def _pages(self, more: Continuation) -> Iterator[_core.Page]:
+        paging = Paging(self._page, more)
+        try:
+            while (page := carry_out(paging.advance())) is not None:
+                yield page
+        finally:
+            paging.close()
 
     def pages(self) -> Iterator[list[RowT]]:
         """Iterate over pages, each a list of rows, the next one being fetched meanwhile.
@@ -51,12 +65,8 @@ class Result(BaseResult[RowT]):
         if self._more is None:
             yield self.page_rows
             return
-        paging = Paging(self._page, self._more)
-        try:
-            while (page := carry_out(paging.advance())) is not None:
-                yield page.rows()
-        finally:
-            paging.close()
+        for page in self._pages(self._more):
+            yield page.rows()
 
     def all(self) -> list[RowT]:
         """Return the rows of all pages.
@@ -66,7 +76,10 @@ class Result(BaseResult[RowT]):
                 execution.
             DecodeError: the server sent no value of a column's type.
         """
-        return list(self)
+        rows: list[RowT] = []
+        for some in self._slices():
+            rows += some
+        return rows
 
     def trace(self, wait: float = TRACE_WAIT) -> Trace:
         """Return what the servers did for this execution, which had ``tracing=True``.

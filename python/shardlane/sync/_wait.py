@@ -21,7 +21,9 @@ def wait(steps: Steps[T]) -> T:
         while True:
             try:
                 if isinstance(request, Pause):
-                    time.sleep(request.seconds)
+                    # Other threads do not have to be given their turn.
+                    if request.seconds > 0:
+                        time.sleep(request.seconds)
                     answer = None
                 else:
                     answer = request.wait()

@@ -17,6 +17,7 @@ mod profiles;
 mod request;
 mod security;
 mod session;
+mod slices;
 mod sockets;
 mod targets;
 
@@ -27,6 +28,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<prepared::Prepared>()?;
     module.add_class::<page::Page>()?;
+    module.add_class::<slices::Slices>()?;
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<profiles::Profile>()?;
     module.add_class::<session::Session>()?;

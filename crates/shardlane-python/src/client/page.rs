@@ -17,7 +17,8 @@ use super::cluster::Core;
 use super::errors;
 use super::prepared::Prepared;
 use super::session::Session;
-use crate::decode::RowDecoder;
+use super::slices::{self, Slices, slice_rows};
+use crate::decode::{Cursor, RowDecoder};
 use crate::rows::RowFactory;
 use crate::values::user_types::Compiling;
 
@@ -163,6 +164,18 @@ impl Page {
         )
     }
 
+    /// Decodes the slice at `cursor`.
+    pub(super) fn decode_slice(&self, py: Python<'_>, cursor: &mut Cursor) -> PyResult<Py<PyList>> {
+        let Content::Rows { shape, rows, .. } = &self.content else {
+            return Ok(PyList::empty(py).unbind());
+        };
+        let bytes = &self.body[rows.clone()];
+        let count = slice_rows(cursor.left, bytes.len() - cursor.offset, &self.factory);
+        shape
+            .decoder
+            .decode_some(py, bytes, cursor, count, &self.factory)
+    }
+
     fn decode_first(&self, py: Python<'_>, factory: &RowFactory) -> PyResult<Py<PyAny>> {
         match &self.content {
             Content::Rows {
@@ -289,7 +302,7 @@ impl Page {
     }
 
     /// All rows of this page.
-    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    pub(super) fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let decoded = self.decoded.get_or_try_init(py, || match &self.content {
             Content::Rows {
                 shape, rows, count, ..
@@ -299,6 +312,22 @@ impl Page {
             _ => Ok(PyList::empty(py).unbind()),
         })?;
         Ok(decoded.bind(py).clone())
+    }
+
+    /// All rows of this page, a list of some of them at a time; if it is small, or decoded already, in one.
+    fn slices(slf: Bound<'_, Self>) -> Slices {
+        let page = slf.get();
+        let state = match &page.content {
+            Content::Rows { rows, count, .. } if page.decoded.get(slf.py()).is_none() => {
+                if slice_rows(*count, rows.len(), &page.factory) < *count {
+                    slices::State::Rest(Cursor::new(*count))
+                } else {
+                    slices::State::Whole
+                }
+            }
+            _ => slices::State::Whole,
+        };
+        Slices::new(slf.unbind(), state)
     }
 
     /// The first row, or None.

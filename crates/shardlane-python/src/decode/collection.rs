@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PySet, PyTuple};
 use shardlane_wire::CqlType;
 
 use super::{Decoder, Place, expect_end, read_bytes, read_int};
-use crate::rows::build::{ListBuilder, TupleBuilder};
+use crate::rows::build::Filling;
 use crate::values::errors::{DecodeError, DecodeResult};
 use crate::values::path::Step;
 use crate::values::user_types::Compiling;
@@ -72,22 +72,14 @@ pub(super) fn sequence<'py>(
     place: Place,
     elements: impl Iterator<Item = DecodeResult<Bound<'py, PyAny>>>,
 ) -> DecodeResult<Bound<'py, PyAny>> {
-    match place {
-        Place::Anywhere => {
-            let mut list = ListBuilder::new(py, count)?;
-            for element in elements {
-                list.push(element?);
-            }
-            Ok(list.finish().into_any())
-        }
-        Place::Hashed => {
-            let mut tuple = TupleBuilder::new(py, count)?;
-            for element in elements {
-                tuple.push(element?);
-            }
-            Ok(tuple.finish())
-        }
+    let mut sequence = match place {
+        Place::Anywhere => Filling::list(py, count)?,
+        Place::Hashed => Filling::tuple(py, count)?,
+    };
+    for element in elements {
+        sequence.push(element?);
     }
+    Ok(sequence.finish())
 }
 
 /// Decodes a set, into a frozenset where it is hashed.
@@ -171,7 +163,7 @@ impl MapDecoder {
                 dict.into_any()
             }
             Place::Hashed => {
-                let mut pairs = TupleBuilder::new(py, count)?;
+                let mut pairs = Filling::tuple(py, count)?;
                 for index in 0..count {
                     let (key, item) = self.next_pair(py, index, &mut rest)?;
                     pairs.push(PyTuple::new(py, [key, item])?.into_any());

@@ -15,7 +15,7 @@ use crate::values::errors::{DecodeError, DecodeResult};
 pub(super) fn decode_varint<'py>(py: Python<'py>, bytes: &[u8]) -> DecodeResult<Bound<'py, PyAny>> {
     match small(bytes) {
         Some(number) => match i64::try_from(number) {
-            Ok(number) => integer(py, number),
+            Ok(number) => Ok(integer(py, number)),
             Err(_) => match number.into_pyobject(py) {
                 Ok(number) => Ok(number.into_any()),
             },

@@ -38,7 +38,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use shardlane_wire::{ColumnSpec, CqlType};
 
-pub(crate) use self::row::RowDecoder;
+pub(crate) use self::row::{Cursor, RowDecoder};
 use crate::values::errors::{DecodeError, DecodeResult};
 use crate::values::sentinel::empty;
 use crate::values::user_types::{Codec, Compiling};
@@ -184,33 +184,37 @@ impl Decoder {
     }
 
     /// The Python value of `bytes`, which are not null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode<'py>(
         &self,
         py: Python<'py>,
         bytes: &[u8],
     ) -> DecodeResult<Bound<'py, PyAny>> {
         match self {
-            Self::Text => return scalar::decode_text(py, bytes),
-            Self::Blob => return Ok(PyBytes::new(py, bytes).into_any()),
-            // Zero bytes are the first field of nothing, but a tuple all the same.
-            Self::Tuple(tuple) => return tuple.decode(py, bytes),
-            Self::Udt(udt) => return udt.decode(py, bytes),
-            Self::Converted(converted) => return decode_converted(py, converted, bytes),
-            Self::KeepsEmpty(_) if bytes.is_empty() => {
-                return Ok(empty(py)?.bind(py).clone().into_any());
-            }
-            _ if bytes.is_empty() => return Ok(py.None().into_bound(py)),
-            _ => {}
-        }
-        match self {
+            Self::Text => scalar::decode_text(py, bytes),
             Self::Int => scalar::decode_int(py, bytes),
             Self::BigInt => scalar::decode_bigint(py, bytes),
+            Self::Double => scalar::decode_double(py, bytes),
+            _ => self.decode_other(py, bytes),
+        }
+    }
+
+    /// As [`Self::decode`], out of the way of the loops that have the most frequent types inside.
+    #[inline(never)]
+    fn decode_other<'py>(&self, py: Python<'py>, bytes: &[u8]) -> DecodeResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Text | Self::Int | Self::BigInt | Self::Double => self.decode(py, bytes),
+            Self::Blob => Ok(PyBytes::new(py, bytes).into_any()),
             Self::SmallInt => scalar::decode_smallint(py, bytes),
             Self::TinyInt => scalar::decode_tinyint(py, bytes),
             Self::Boolean => scalar::decode_boolean(py, bytes),
             Self::Float => scalar::decode_float(py, bytes),
-            Self::Double => scalar::decode_double(py, bytes),
+            // Zero bytes are the first field of nothing, but a tuple all the same.
+            Self::Tuple(tuple) => tuple.decode(py, bytes),
+            Self::Udt(udt) => udt.decode(py, bytes),
+            Self::Converted(converted) => decode_converted(py, converted, bytes),
+            Self::KeepsEmpty(_) if bytes.is_empty() => Ok(empty(py)?.bind(py).clone().into_any()),
+            _ if bytes.is_empty() => Ok(py.None().into_bound(py)),
             Self::VarInt => decimal::decode_varint(py, bytes),
             Self::Decimal => decimal::decode_decimal(py, bytes),
             Self::Uuid => network::decode_uuid(py, bytes),
@@ -224,14 +228,11 @@ impl Decoder {
             Self::Map(map) => map.decode(py, bytes),
             Self::Vector(vector) => vector.decode(py, bytes),
             Self::KeepsEmpty(inner) => inner.decode(py, bytes),
-            Self::Text | Self::Blob | Self::Tuple(_) | Self::Udt(_) | Self::Converted(_) => {
-                unreachable!("handled in the first match")
-            }
         }
     }
 
     /// As [`Self::decode`], with null as `None`.
-    #[inline]
+    #[inline(always)]
     fn decode_nullable<'py>(
         &self,
         py: Python<'py>,
@@ -324,4 +325,18 @@ fn expect_end(input: &[u8]) -> DecodeResult<()> {
 #[inline]
 fn exactly<const N: usize>(bytes: &[u8]) -> DecodeResult<[u8; N]> {
     <[u8; N]>::try_from(bytes).map_err(|_| DecodeError::length(N, bytes.len()))
+}
+
+/// What `make` makes of the bytes of a type of fixed size; of none at all, which are null, `None`.
+#[inline]
+fn fixed<'py, const N: usize>(
+    py: Python<'py>,
+    bytes: &[u8],
+    make: impl FnOnce([u8; N]) -> Bound<'py, PyAny>,
+) -> DecodeResult<Bound<'py, PyAny>> {
+    match <[u8; N]>::try_from(bytes) {
+        Ok(bytes) => Ok(make(bytes)),
+        Err(_) if bytes.is_empty() => Ok(py.None().into_bound(py)),
+        Err(_) => Err(DecodeError::length(N, bytes.len())),
+    }
 }

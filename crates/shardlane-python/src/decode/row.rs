@@ -7,14 +7,17 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 use shardlane_wire::ColumnSpec;
 
 use super::{Decoder, read_bytes};
-use crate::rows::build::{ListBuilder, TupleBuilder};
-use crate::rows::call::call_with_keywords;
+use crate::rows::build::Filling;
+use crate::rows::call::KeywordCall;
 use crate::rows::{RowFactory, named};
-use crate::values::errors::{bad_value, decode_error};
+use crate::values::errors::{DecodeError, bad_value, decode_error};
 use crate::values::user_types::Compiling;
 
 /// The name of row classes.
 const ROW_CLASS_NAME: &str = "Row";
+
+/// How many items fit into the table that Python gives a new dict.
+const NEW_DICT_ITEMS: usize = 5;
 
 /// Decodes the rows of one result.
 pub(crate) struct RowDecoder {
@@ -28,6 +31,25 @@ pub(crate) struct RowDecoder {
     class: PyOnceLock<Py<PyType>>,
 }
 
+/// How far a page has been decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor {
+    /// Where in the bytes of the rows the next one begins.
+    pub(crate) offset: usize,
+    /// How many rows are left.
+    pub(crate) left: usize,
+}
+
+impl Cursor {
+    /// In front of the first of so many rows.
+    pub(crate) const fn new(rows_count: usize) -> Self {
+        Self {
+            offset: 0,
+            left: rows_count,
+        }
+    }
+}
+
 struct Column {
     name: Box<str>,
     type_name: Box<str>,
@@ -36,20 +58,25 @@ struct Column {
 
 impl Column {
     /// Decodes the next cell.
-    #[inline]
+    #[inline(always)]
     fn next<'py>(&self, py: Python<'py>, input: &mut &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match read_bytes(input).and_then(|cell| self.decoder.decode_nullable(py, cell)) {
-            Ok(value) => Ok(value),
-            Err(error) => Err(error.into_pyerr(py, &self.name, &self.type_name)),
-        }
+        read_bytes(input)
+            .and_then(|cell| self.decoder.decode_nullable(py, cell))
+            .map_err(|error| self.malformed(py, error))
     }
 
     /// Passes over the next cell.
     fn skip(&self, py: Python<'_>, input: &mut &[u8]) -> PyResult<()> {
         match read_bytes(input) {
             Ok(_) => Ok(()),
-            Err(error) => Err(error.into_pyerr(py, &self.name, &self.type_name)),
+            Err(error) => Err(self.malformed(py, error)),
         }
+    }
+
+    #[cold]
+    #[expect(clippy::boxed_local, reason = "a box is how decoders give it")]
+    fn malformed(&self, py: Python<'_>, error: Box<DecodeError>) -> PyErr {
+        error.into_pyerr(py, &self.name, &self.type_name)
     }
 }
 
@@ -101,28 +128,50 @@ impl RowDecoder {
         rows_count: usize,
         factory: &RowFactory,
     ) -> PyResult<Py<PyList>> {
+        let mut cursor = Cursor::new(rows_count);
+        self.decode_some(py, rows_bytes, &mut cursor, rows_count, factory)
+    }
+
+    /// Decodes the next `count` rows of a page, or as many as are left, and moves the cursor behind
+    /// them unless that fails. With the last row the bytes have to be used up.
+    pub(crate) fn decode_some(
+        &self,
+        py: Python<'_>,
+        rows_bytes: &[u8],
+        cursor: &mut Cursor,
+        count: usize,
+        factory: &RowFactory,
+    ) -> PyResult<Py<PyList>> {
+        let Cursor { offset, left } = *cursor;
+        let mut rest = rows_bytes.get(offset..).ok_or_else(behind_the_rows)?;
         // Each cell has at least its length, and a count that the bytes cannot hold must not
         // size a list. Rows without columns do not exist.
         let row_bytes_min = 4 * self.columns.len();
-        if rows_count > 0 && (row_bytes_min == 0 || rows_bytes.len() / row_bytes_min < rows_count) {
+        if left > 0 && (row_bytes_min == 0 || rest.len() / row_bytes_min < left) {
             let message = format!(
-                "the result claims {rows_count} rows of {} columns in {} bytes",
+                "the result claims {left} rows of {} columns in {} bytes",
                 self.columns.len(),
-                rows_bytes.len()
+                rest.len()
             );
             return Err(decode_error(py, &message, None, None));
         }
-        let mut rest = rows_bytes;
-        let mut rows = ListBuilder::new(py, rows_count)?;
+        let count = count.min(left);
+        let mut rows = Filling::list(py, count)?;
         let mut maker = self.maker(py, factory)?;
-        for _ in 0..rows_count {
+        for _ in 0..count {
             rows.push(maker.next(&mut rest)?);
         }
-        if !rest.is_empty() {
+        let left = left - count;
+        if left == 0 && !rest.is_empty() {
             let message = format!("{} bytes too many after the last row", rest.len());
             return Err(decode_error(py, &message, None, None));
         }
-        Ok(rows.finish().unbind())
+        *cursor = Cursor {
+            offset: rows_bytes.len() - rest.len(),
+            left,
+        };
+        // SAFETY: `Filling::list` made it.
+        Ok(unsafe { rows.finish().cast_into_unchecked() }.unbind())
     }
 
     /// Decodes the row at `*offset` and moves the offset behind it.
@@ -133,12 +182,23 @@ impl RowDecoder {
         offset: &mut usize,
         factory: &RowFactory,
     ) -> PyResult<Py<PyAny>> {
-        let Some(mut rest) = rows_bytes.get(*offset..) else {
-            return Err(PyValueError::new_err("the offset is behind the rows"));
-        };
+        let mut rest = rows_bytes.get(*offset..).ok_or_else(behind_the_rows)?;
         let row = self.maker(py, factory)?.next(&mut rest)?;
         *offset = rows_bytes.len() - rest.len();
         Ok(row.unbind())
+    }
+
+    /// The names with `None` for each: a dict of many columns that is copied from it has a table of the right
+    /// size, where one that begins empty gets a larger table again and again.
+    fn template<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        if self.columns.len() <= NEW_DICT_ITEMS {
+            return Ok(None);
+        }
+        let template = PyDict::new(py);
+        for name in self.names.bind(py) {
+            template.set_item(name, py.None())?;
+        }
+        Ok(Some(template))
     }
 
     fn maker<'a, 'py>(
@@ -155,7 +215,7 @@ impl RowDecoder {
                 Shape::Named(class.bind(py))
             }
             RowFactory::Tuple => Shape::Tuple,
-            RowFactory::Dict => Shape::Dict(self.names.bind(py)),
+            RowFactory::Dict => Shape::Dict(self.template(py)?),
             RowFactory::Scalar => match self.columns.split_first() {
                 Some((first, others)) => Shape::Scalar(first, others),
                 None => {
@@ -171,7 +231,8 @@ impl RowDecoder {
                     let hint = "rename one of them: SELECT a AS b";
                     return Err(bad_value(py, &message, Some(name), None, None, Some(hint)));
                 }
-                Shape::Class(callable.bind(py), Vec::with_capacity(self.columns.len()))
+                let call = KeywordCall::new(callable.bind(py), self.names.bind(py))?;
+                Shape::Class(call, Vec::with_capacity(self.columns.len()))
             }
         };
         Ok(RowMaker {
@@ -180,6 +241,11 @@ impl RowDecoder {
             shape,
         })
     }
+}
+
+#[cold]
+fn behind_the_rows() -> PyErr {
+    PyValueError::new_err("the offset is behind the rows")
 }
 
 /// A factory bound to a decoder, for the rows of one page.
@@ -192,25 +258,31 @@ struct RowMaker<'a, 'py> {
 enum Shape<'a, 'py> {
     Named(&'a Bound<'py, PyType>),
     Tuple,
-    Dict(&'a Bound<'py, PyTuple>),
+    /// What each row begins as.
+    Dict(Option<Bound<'py, PyDict>>),
     /// The column wanted and those to pass over.
     Scalar(&'a Column, &'a [Column]),
-    /// The callable, and room for its arguments.
-    Class(&'a Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>),
+    /// The call, and room for its arguments.
+    Class(KeywordCall<'a, 'py>, Vec<Bound<'py, PyAny>>),
 }
 
 impl<'py> RowMaker<'_, 'py> {
-    #[inline]
+    // Inside of the loop over the rows nothing of a row has to go through memory.
+    #[inline(always)]
     fn next(&mut self, input: &mut &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let Self { py, decoder, shape } = self;
         let (py, columns) = (*py, &decoder.columns);
         match shape {
             Shape::Named(class) => {
-                decoder.fill(TupleBuilder::of_class(class, columns.len())?, py, input)
+                decoder.fill(Filling::tuple_of_class(class, columns.len())?, py, input)
             }
-            Shape::Tuple => decoder.fill(TupleBuilder::new(py, columns.len())?, py, input),
-            Shape::Dict(names) => {
-                let row = PyDict::new(py);
+            Shape::Tuple => decoder.fill(Filling::tuple(py, columns.len())?, py, input),
+            Shape::Dict(template) => {
+                let names = decoder.names.bind(py);
+                let row = match template {
+                    Some(template) => template.copy()?,
+                    None => PyDict::new(py),
+                };
                 for (column, name) in columns.iter().zip(names.iter_borrowed()) {
                     row.set_item(name, column.next(py, input)?)?;
                 }
@@ -223,22 +295,22 @@ impl<'py> RowMaker<'_, 'py> {
                 }
                 Ok(value)
             }
-            Shape::Class(callable, arguments) => {
+            Shape::Class(call, arguments) => {
                 arguments.clear();
                 for column in columns {
                     arguments.push(column.next(py, input)?);
                 }
-                call_with_keywords(callable, arguments, decoder.names.bind(py))
+                call.call(arguments)
             }
         }
     }
 }
 
 impl RowDecoder {
-    #[inline]
+    #[inline(always)]
     fn fill<'py>(
         &self,
-        mut row: TupleBuilder<'py>,
+        mut row: Filling<'py>,
         py: Python<'py>,
         input: &mut &[u8],
     ) -> PyResult<Bound<'py, PyAny>> {

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use shardlane_wire::{CqlType, UdtType};
 
 use super::{Decoder, Place, expect_end, read_bytes};
-use crate::rows::build::TupleBuilder;
+use crate::rows::build::Filling;
 use crate::rows::call::call_with_keywords;
 use crate::rows::named;
 use crate::values::errors::DecodeResult;
@@ -35,7 +35,7 @@ impl TupleDecoder {
         bytes: &[u8],
     ) -> DecodeResult<Bound<'py, PyAny>> {
         let mut rest = bytes;
-        let mut tuple = TupleBuilder::new(py, self.elements.len())?;
+        let mut tuple = Filling::tuple(py, self.elements.len())?;
         for (index, element) in self.elements.iter().enumerate() {
             let value = next_field(py, element, &mut rest)
                 .map_err(|error| error.within(Step::Index(index)))?;
@@ -138,7 +138,7 @@ impl UdtDecoder {
                     let names: Vec<_> = self.fields.iter().map(|(name, _)| &**name).collect();
                     named::class(py, &self.name, &names)
                 })?;
-                let mut tuple = TupleBuilder::of_class(class.bind(py), self.fields.len())?;
+                let mut tuple = Filling::tuple_of_class(class.bind(py), self.fields.len())?;
                 for value in values {
                     tuple.push(value?);
                 }

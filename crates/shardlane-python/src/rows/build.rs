@@ -8,37 +8,43 @@ use std::mem::{offset_of, size_of};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi::{self, Py_ssize_t};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyType};
+use pyo3::types::PyType;
 
 /// Where CPython 3.14 put a hash cache between the header and the items of a tuple.
 const HAS_HASH_CACHE: bool =
     offset_of!(ffi::PyTupleObject, ob_item) > size_of::<ffi::PyVarObject>();
 
-/// A tuple, or an instance of a subclass of it, being filled.
-pub(crate) struct TupleBuilder<'py> {
-    tuple: Bound<'py, PyAny>,
-    length: usize,
-    filled: usize,
+/// A new list or tuple, or an instance of a subclass of tuple, being filled from the front.
+///
+/// Nobody else has it yet. Given up before it is full it frees the items that it has: Python
+/// passes over the null ones.
+pub(crate) struct Filling<'py> {
+    whole: Bound<'py, PyAny>,
+    /// Where the next item goes.
+    next: *mut *mut ffi::PyObject,
+    /// Behind the last item.
+    end: *mut *mut ffi::PyObject,
 }
 
-impl<'py> TupleBuilder<'py> {
+impl<'py> Filling<'py> {
     /// A plain tuple of `length` items.
     #[inline]
-    pub(crate) fn new(py: Python<'py>, length: usize) -> PyResult<Self> {
-        // SAFETY: the thread is attached; the result is a new tuple of null items (the shared one
-        // if the length is 0, which has no items to fill), or null with an exception set.
-        let tuple =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(length as Py_ssize_t))? };
-        Ok(Self {
-            tuple,
-            length,
-            filled: 0,
-        })
+    pub(crate) fn tuple(py: Python<'py>, length: usize) -> PyResult<Self> {
+        // SAFETY: the thread is attached; the result is a new tuple of `length` null items (the
+        // shared one if the length is 0, which has no items to fill), or null with an exception
+        // set.
+        unsafe {
+            let tuple = ffi::PyTuple_New(length as Py_ssize_t);
+            Ok(Self::of_tuple(
+                Bound::from_owned_ptr_or_err(py, tuple)?,
+                length,
+            ))
+        }
     }
 
     /// An instance of `class`, a subclass of tuple without slots of its own, past its `__new__`.
     #[inline]
-    pub(crate) fn of_class(class: &Bound<'py, PyType>, length: usize) -> PyResult<Self> {
+    pub(crate) fn tuple_of_class(class: &Bound<'py, PyType>, length: usize) -> PyResult<Self> {
         let type_object = class.as_type_ptr();
         // SAFETY: `class` is a live and ready type, so its tp_alloc may be called with a number of
         // items; it returns a zeroed instance, or null with an exception set. `named::class`, the
@@ -59,31 +65,70 @@ impl<'py> TupleBuilder<'py> {
                 cache.cast::<ffi::Py_hash_t>().write(-1);
             }
         }
-        Ok(Self {
-            tuple,
-            length,
-            filled: 0,
-        })
+        // SAFETY: as allocated above.
+        Ok(unsafe { Self::of_tuple(tuple, length) })
+    }
+
+    /// A list of `length` items.
+    #[inline]
+    pub(crate) fn list(py: Python<'py>, length: usize) -> PyResult<Self> {
+        // SAFETY: the thread is attached; the result is a new list of `length` null items, or null
+        // with an exception set. Its items do not move while nobody changes its length.
+        unsafe {
+            let list = ffi::PyList_New(length as Py_ssize_t);
+            let list = Bound::from_owned_ptr_or_err(py, list)?;
+            let items = (*list.as_ptr().cast::<ffi::PyListObject>()).ob_item;
+            Ok(Self::of_items(list, items, length))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `tuple` is an instance of tuple or a subclass, of `length` null items, that nobody else has.
+    #[inline]
+    unsafe fn of_tuple(tuple: Bound<'py, PyAny>, length: usize) -> Self {
+        // SAFETY: that it is a tuple is promised; the place is computed without a reference to the
+        // array, whose declared length is not the real one.
+        unsafe {
+            let items = &raw mut (*tuple.as_ptr().cast::<ffi::PyTupleObject>()).ob_item;
+            Self::of_items(tuple, items.cast(), length)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `items` are the `length` null items of `whole`, or `length` is 0.
+    #[inline]
+    unsafe fn of_items(
+        whole: Bound<'py, PyAny>,
+        items: *mut *mut ffi::PyObject,
+        length: usize,
+    ) -> Self {
+        Self {
+            whole,
+            next: items,
+            // SAFETY: behind the last of as many items; a null pointer may be moved by 0.
+            end: unsafe { items.add(length) },
+        }
     }
 
     /// Sets the next item.
     #[inline]
     pub(crate) fn push(&mut self, item: Bound<'py, PyAny>) {
-        assert!(self.filled < self.length, "the tuple is full");
-        // SAFETY: the index is within the tuple; the item there is still null, and nobody else
-        // has the tuple; its reference to `item` is the one given up by `into_ptr`.
+        assert!(self.next != self.end, "all items are set");
+        // SAFETY: the place is in front of the end, so one of an item; the item there is still
+        // null. Its reference is the one given up by `into_ptr`.
         unsafe {
-            let index = self.filled as Py_ssize_t;
-            ffi::PyTuple_SET_ITEM(self.tuple.as_ptr(), index, item.into_ptr());
+            self.next.write(item.into_ptr());
+            self.next = self.next.add(1);
         }
-        self.filled += 1;
     }
 
-    /// The tuple, all of whose items are set.
+    /// The tuple or list, all of whose items are set.
     #[inline]
     pub(crate) fn finish(self) -> Bound<'py, PyAny> {
-        assert!(self.filled == self.length, "the tuple has gaps");
-        self.tuple
+        assert!(self.next == self.end, "some items are not set");
+        self.whole
     }
 
     /// The tuple, hidden from the cyclic garbage collector, which otherwise visits the rows of a
@@ -101,49 +146,5 @@ impl<'py> TupleBuilder<'py> {
         // (short of storing a row on the class of rows) and the collector has no need to see it.
         unsafe { ffi::PyObject_GC_UnTrack(tuple.as_ptr().cast()) };
         tuple
-    }
-}
-
-/// A list being filled.
-pub(crate) struct ListBuilder<'py> {
-    list: Bound<'py, PyAny>,
-    length: usize,
-    filled: usize,
-}
-
-impl<'py> ListBuilder<'py> {
-    /// A list of `length` items.
-    #[inline]
-    pub(crate) fn new(py: Python<'py>, length: usize) -> PyResult<Self> {
-        // SAFETY: the thread is attached; the result is a new list of null items, or null with an
-        // exception set.
-        let list =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length as Py_ssize_t))? };
-        Ok(Self {
-            list,
-            length,
-            filled: 0,
-        })
-    }
-
-    /// Sets the next item.
-    #[inline]
-    pub(crate) fn push(&mut self, item: Bound<'py, PyAny>) {
-        assert!(self.filled < self.length, "the list is full");
-        // SAFETY: the index is within the list; the item there is still null, and nobody else
-        // has the list; its reference to `item` is the one given up by `into_ptr`.
-        unsafe {
-            let index = self.filled as Py_ssize_t;
-            ffi::PyList_SET_ITEM(self.list.as_ptr(), index, item.into_ptr());
-        }
-        self.filled += 1;
-    }
-
-    /// The list, all of whose items are set.
-    #[inline]
-    pub(crate) fn finish(self) -> Bound<'py, PyList> {
-        assert!(self.filled == self.length, "the list has gaps");
-        // SAFETY: PyList_New made it.
-        unsafe { self.list.cast_into_unchecked() }
     }
 }

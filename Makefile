@@ -72,6 +72,7 @@ test-rust: $(STAMPS)/venv ## the Rust part of it
 	@echo "cargo test: all crates and oracles"
 	@$(CARGO) test --quiet --locked --workspace --exclude shardlane-python --no-fail-fast
 	@$(CARGO) test --quiet --manifest-path benchmarks/micro/Cargo.toml
+	@$(CARGO) test --quiet --manifest-path benchmarks/native/Cargo.toml --bins
 
 .PHONY: test-fuzz
 test-fuzz: ## a short run of `make fuzz`

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import environments, machine, markdown, native, page, tables
 from .drivers import DRIVERS
+from .goals import FLAT_REQUESTS
 from .plan import MODES, SERVERS, SHAPES, WORKLOADS, Cell, Plan, cells
 from .run import run
 
@@ -91,6 +92,10 @@ def _parse() -> argparse.Namespace:
         "--no-pin", action="store_true",
         help="let client and server share all CPUs instead of one for the client alone",
     )  # fmt: skip
+    parser.add_argument(
+        "--memory", nargs="?", type=int, const=FLAT_REQUESTS, default=0, metavar="REQUESTS",
+        help=f"watch memory over many requests ({FLAT_REQUESTS:,}), which takes minutes",
+    )  # fmt: skip
     parser.add_argument("--upgrade", action="store_true", help="look for newer peers on PyPI")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--goals", action="store_true", help="print the table of goals only")
@@ -139,6 +144,7 @@ def _plan(arguments: argparse.Namespace, names: list[str]) -> Plan:
         connects=besides * (1 if quick else 7),
         imports=besides * (3 if quick else 10),
         allocations=besides and not quick and native.COUNTER.exists(),
+        memory_requests=arguments.memory,
     )
 
 

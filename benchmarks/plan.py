@@ -119,6 +119,8 @@ class Plan:
     """Likewise, for importing its package."""
     allocations: bool
     """Whether allocations are counted, in runs of their own."""
+    memory_requests: int
+    """Requests over which memory is watched; 0 for not at all."""
 
     def drivers_of(self, cell: Cell, server: str) -> list[str]:
         """Those that have something to show in a cell."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from . import allocations, connecting, environments, machine
+from . import allocations, connecting, environments, machine, memory
 from .drivers import DRIVERS
 from .plan import SERVERS, Cell, Plan
 from .process import ClientProcess, ProcessError
@@ -43,6 +43,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         "connects": connecting.measure_connects(plan, failures, progress),
         "imports": connecting.measure_imports(plan, failures, progress),
         "allocations": allocations.measure(plan, failures, progress),
+        "memory": memory.measure(plan, failures, progress),
         "failures": failures,
     }
     document["took_s"] = round(time.perf_counter() - began, 1)

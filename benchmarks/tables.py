@@ -45,6 +45,8 @@ def sections(document: dict[str, Any]) -> list[Section]:
     if document["imports"]:
         costs.append(_import_table(document["imports"]))
     costs += [_allocation_table(counts) for counts in document["allocations"]]
+    if document["memory"]:
+        costs.append(_memory_table(document["memory"]))
     if costs:
         found.append(Section("Connecting, importing, allocating", costs))
     if document["failures"] or document["missing"]:
@@ -170,6 +172,12 @@ def _allocation_table(counts: dict[str, Any]) -> Table:
         "Calls of malloc and its kin. What the harness does for each request is counted as well.",
         ours=_our_names(counts["drivers"]),
     )
+
+
+def _memory_table(memory: dict[str, Any]) -> Table:
+    rows = [[f"{done:,}", _number(megabytes, 1)] for done, megabytes in memory["samples"][::10]]
+    title = f"Memory over {memory['requests']:,} requests, {memory['driver']}"
+    return Table(title, ["requests so far", "RSS MB"], rows)
 
 
 def _our_names(entries: list[dict[str, Any]]) -> frozenset[str]:

@@ -97,6 +97,8 @@ class Client:
             arguments = [(key, data.batch_rows(key)) for key in data.shuffled_keys()]
             expected = [None] * len(arguments)
         if self._canned and workload == "select":
+            # The first answer may bring what changes the requests that follow, and their answer.
+            self._driver.call_once(*arguments[0])
             repeated = self._driver.call_once(*arguments[0])
             key = repeated["id"] if isinstance(repeated, dict) else repeated[0]
             if repeated != answer(data.row(key)):

@@ -39,6 +39,8 @@ class ScyllaDriver(BlockingDriver):
             self.endpoint.addresses,
             port=self.endpoint.port,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            # scylla-driver brings lz4 along and would use it; the others do not compress either.
+            compression=False,
         )
         self._session = self._cluster.connect()
 

@@ -103,6 +103,7 @@ def document(cells: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
         "connects": [],
         "imports": [],
         "allocations": [],
+        "memory": None,
         "failures": [],
         "missing": {},
         "took_s": 100.0,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks.goals import AIO, BARE_SOCKET, CLASSIC, RUST_CLIENT, SYNC, Goal, evaluate
+from benchmarks.memory import summarise
 from benchmarks.plan import Cell
 from benchmarks.summary import spread
 
@@ -109,6 +110,20 @@ def test_allocations_may_be_one_and_what_the_harness_adds() -> None:
     what = f"native allocations, {AIO}, 32 in flight"
     assert goal(counted(1.02), what).met is True
     assert goal(counted(1.2), what).met is False
+
+
+@pytest.mark.parametrize(("growth_mb", "met"), [(0.2, True), (2.0, False)])
+def test_memory_has_to_stay_flat_after_its_beginning(growth_mb: float, met: bool) -> None:
+    early = [(1_000_000 * number, 30.0) for number in range(2)]
+    rest = [(1_000_000 * number, 33.0 + growth_mb * number / 10) for number in range(2, 11)]
+    memory = summarise([*early, *rest])
+    assert memory["requests"] == 10_000_000
+    assert goal(document([], memory=memory), "memory over time").met is met
+
+
+def test_memory_over_few_requests_says_nothing() -> None:
+    memory = summarise([(1000, 30.0)])
+    assert goal(document([], memory=memory), "memory over time").met is None
 
 
 def test_an_empty_run_has_no_verdicts() -> None:

@@ -141,7 +141,7 @@ def _plan(arguments: argparse.Namespace, names: list[str]) -> Plan:
         shards=arguments.shards,
         client_cpus=client,
         server_cpus=server,
-        connects=besides * (1 if quick else 7),
+        connects=besides * (1 if quick else 5),
         imports=besides * (3 if quick else 10),
         allocations=besides and not quick and native.COUNTER.exists(),
         memory_requests=arguments.memory,

@@ -73,7 +73,8 @@ def _connect(plan: Plan, name: str, server: ServerProcess) -> dict[str, Any]:
         covered = server.wait_covered()
         at = covered["covered_at_s"]
         # Both read the same clock. A driver may return from `open` long after the last connection.
-        return {**opened, **covered, "covered_s": None if at is None else at - opened["began_s"]}
+        covered_s = None if at is None else at - opened["began_s"]
+        return {**opened, **covered, **client.look(), "covered_s": covered_s}
     finally:
         client.close()
 
@@ -88,6 +89,7 @@ def _summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "covered_ms": figures("covered_s", 1e3),
         "shards_covered": min(r["shards_covered"] for r in rounds),
         "shards": rounds[0]["shards"],
+        "open_cpu_ms": figures("open_cpu_s", 1e3),
         "opened": figures("opened"),
         "closed": figures("closed"),
         "connected_rss_mb": figures("rss_mb"),

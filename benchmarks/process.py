@@ -92,17 +92,19 @@ class ClientProcess(Process):
             command = [environments.python(driver.package), "-m", "benchmarks.worker", told]
         # What peers log would hide what this program says; that one failed is told by its answer.
         super().__init__(command, variables, quiet=not driver.is_ours)
-        self.opened: dict[str, Any] = {}
 
     def wait_open(self) -> dict[str, Any]:
         """Block until it is connected; return what that took."""
-        self.opened = self.answer()
-        return self.opened
+        return self.answer()
 
     def wait_ready(self) -> None:
         """Block until it is connected and has prepared its statements."""
         self.wait_open()
         self.ask({"do": "ready"})
+
+    def look(self) -> dict[str, Any]:
+        """Memory and connections of the process now."""
+        return self.ask({"do": "look"})
 
     def run(self, seconds: float) -> dict[str, Any]:
         return self.ask({"do": "run", "seconds": seconds})

@@ -104,10 +104,9 @@ class _Comparison:
                     "driver": name,
                     "how": DRIVERS[name].how.get(cell.mode, ""),
                     "answers_checked": verified[name],
-                    "connected_rss_mb": client.opened["rss_mb"],
                     **summarise(rounds[name], cell.units),
                 }
-                for name, client in self._clients.items()
+                for name in self._clients
             ]
         return {**asdict(cell), "title": cell.title, "per": cell.per, "drivers": entries}
 

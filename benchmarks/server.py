@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _COVERED_SECONDS_MAX = 10.0
 _LOOK_SECONDS = 0.0005
 _SETTLED_SECONDS = 0.15
+_IDLE_SECONDS = 1.5
+"""A client that has opened no connection for so long will open none."""
 
 
 class Embedded:
@@ -50,14 +52,20 @@ class Embedded:
         return {name: stats.total(name) for name in ("right_shard", "wrong_shard", "wrong_node")}
 
     def wait_covered(self) -> dict[str, Any]:
-        """Wait until each shard has a connection; tell when that was, and what had been opened."""
-        until = time.perf_counter() + _COVERED_SECONDS_MAX
+        """Wait until each shard has a connection; tell when that was, and what had been opened.
+
+        A client that opens no more connections, or goes on for too long, is not waited for.
+        """
+        opened, since = -1, time.perf_counter()
+        until = since + _COVERED_SECONDS_MAX
         while True:
             stats = self._cluster.stats()
             now = time.perf_counter()
             shards = [shard for node in stats.nodes for shard in node.shards]
             covered = sum(shard.connections > 0 for shard in shards)
-            if covered == len(shards) or now >= until:
+            if (current := stats.total("connections_opened")) != opened:
+                opened, since = current, now
+            if covered == len(shards) or now >= min(until, since + _IDLE_SECONDS):
                 break
             time.sleep(_LOOK_SECONDS)
         return {

@@ -130,12 +130,14 @@ def name(entry: dict[str, Any]) -> str:
 
 def _connect_table(connects: dict[str, Any]) -> Table:
     header = [
-        "driver", "connected ms", "all shards ms", "shards reached", "opened", "closed", "RSS MB",
+        "driver", "connected ms", "CPU ms until then", "all shards ms", "shards reached", "opened",
+        "closed", "RSS MB",
     ]  # fmt: skip
     rows = [
         [
             entry["driver"],
             _spread(entry["open_ms"], 1),
+            _median(entry["open_cpu_ms"], 1),
             _spread(entry["covered_ms"], 1),
             f"{entry['shards_covered']} of {entry['shards']}",
             _spread(entry["opened"], 0),

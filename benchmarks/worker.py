@@ -65,16 +65,15 @@ class Client:
         self._driver.open()
         opened = perf_counter()
         used = Usage.now() - before
-        memory, _ = memory_mb()
-        return {
-            "began_s": began,
-            "open_s": opened - began,
-            "open_cpu_s": used.cpu_s,
-            "rss_mb": memory,
-        }
+        return {"began_s": began, "open_s": opened - began, "open_cpu_s": used.cpu_s}
 
     def ready(self) -> None:
         self._driver.ready()
+
+    def look(self) -> dict[str, Any]:
+        """Return what it has now."""
+        memory, peak = memory_mb()
+        return {"rss_mb": memory, "rss_peak_mb": peak, "connections": connections()}
 
     def close(self) -> None:
         self._driver.close()
@@ -123,7 +122,6 @@ class Client:
         job.check_rest()
         self._job.count, self._job.spans = job.count, job.spans
         latencies = sorted(job.latencies)
-        memory, peak = memory_mb()
         return {
             "requests": job.count,
             "wall_s": wall,
@@ -134,9 +132,7 @@ class Client:
             "involuntary": used.involuntary,
             "allocations": allocated,
             **{f"{name}_us": percentile(latencies, share) for name, share in PERCENTILES.items()},
-            "rss_mb": memory,
-            "rss_peak_mb": peak,
-            "connections": connections(),
+            **self.look(),
             "whole_turn_s": (Usage.now() - whole).cpu_s,
         }
 
@@ -229,6 +225,8 @@ def _serve(client: Client, answers: IO[str]) -> None:
         elif request["do"] == "ready":
             client.ready()
             _say(answers, {})
+        elif request["do"] == "look":
+            _say(answers, client.look())
         else:
             _say(answers, client.verify())
     client.close()

@@ -40,7 +40,6 @@ def entry(driver: str, units: int = 1, **changes: Any) -> dict[str, Any]:
         "driver": driver,
         "how": "",
         "answers_checked": 1000,
-        "connected_rss_mb": 28.0,
         **summarise(rounds, units),
     }
 
@@ -67,6 +66,7 @@ def connects(shards: int, covered_ms: dict[str, float], opened: int) -> dict[str
             {
                 "driver": driver,
                 "open_ms": spread([milliseconds / 2], 2),
+                "open_cpu_ms": spread([milliseconds / 4], 2),
                 "covered_ms": spread([milliseconds], 2),
                 "shards_covered": 3 * shards,
                 "shards": 3 * shards,

@@ -71,7 +71,6 @@ pub(crate) fn serve<M: Measured>(
         "began_s": began,
         "open_s": monotonic_s() - began,
         "open_cpu_s": Usage::now().cpu_since(before),
-        "rss_mb": memory_mb("VmRSS:"),
     }));
     let mut count = 0;
     for line in io::stdin().lock().lines() {
@@ -87,6 +86,7 @@ pub(crate) fn serve<M: Measured>(
                 count = answer["requests"].as_u64().unwrap_or(0);
                 say(&answer);
             }
+            Some("look") => say(&look(&client)),
             _ => say(&json!({ "verified": count })),
         }
     }
@@ -106,20 +106,28 @@ fn run(client: &mut impl Measured, time: Duration) -> Fallible<Value> {
         let found = latencies.get(at.min(latencies.len().saturating_sub(1)));
         found.map(|latency| (latency.as_secs_f64() * 1e7).round() / 10.0)
     };
-    let rest = json!({
+    let figures = json!({
         "requests": latencies.len(),
         "wall_s": wall.as_secs_f64(),
         "allocations": null,
         "p50_us": percentile(0.5),
         "p99_us": percentile(0.99),
         "p999_us": percentile(0.999),
+        "whole_turn_s": whole,
+    });
+    for more in [figures, look(client)] {
+        if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
+            answer.extend(more);
+        }
+    }
+    Ok(answer)
+}
+
+/// What it has now.
+fn look(client: &impl Measured) -> Value {
+    json!({
         "rss_mb": memory_mb("VmRSS:"),
         "rss_peak_mb": memory_mb("VmHWM:"),
         "connections": client.connections(),
-        "whole_turn_s": whole,
-    });
-    if let (Value::Object(answer), Value::Object(rest)) = (&mut answer, rest) {
-        answer.extend(rest);
-    }
-    Ok(answer)
+    })
 }

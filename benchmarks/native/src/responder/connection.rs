@@ -131,7 +131,11 @@ impl Connection {
                 Ends::Server => &mut self.server,
             };
             let length = match from.read(buffer) {
-                Ok(Some(0)) | Err(_) => return Ok(false),
+                Ok(Some(0)) | Err(_) => {
+                    // The last words before the end.
+                    let _ = (self.client.flush(), self.server.flush());
+                    return Ok(false);
+                }
                 Ok(Some(length)) => length,
                 Ok(None) => break,
             };

@@ -67,7 +67,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about a minute; rough figures")
     parser.add_argument(
         "--drivers", nargs="+", choices=DRIVERS, default=list(DRIVERS), metavar="NAME",
-        help=f"of: {', '.join(map(repr, DRIVERS))}",
+        help=f"of: {', '.join(DRIVERS)}",
     )  # fmt: skip
     parser.add_argument(
         "--servers", nargs="+", choices=SERVERS, metavar="NAME",

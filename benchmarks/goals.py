@@ -18,7 +18,7 @@ NOTE = (
 
 AIO, SYNC = "shardlane-aio", "shardlane-sync"
 CLASSIC = "scylla-driver"
-RUST_CLIENT, BARE_SOCKET = "limit: Rust client", "limit: bare socket"
+RUST_CLIENT, BARE_SOCKET = "limit-rust-client", "limit-bare-socket"
 FLAT_REQUESTS = 10_000_000
 
 

@@ -11,7 +11,7 @@ from benchmarks.drivers.base import AsyncDriver, Driver
 class CompletedAwaits(AsyncDriver):
     """Tasks that await what is there already: what the harness and asyncio cost by themselves."""
 
-    name = "limit: completed awaits"
+    name = "limit-completed-awaits"
     package = "shardlane"
     module = ""
     modes = ("tasks",)
@@ -44,26 +44,18 @@ class _Native(Driver):
 
 
 class NativeClient(_Native):
-    name = "limit: Rust client"
+    name = "limit-rust-client"
     modes = ("tasks",)
     how: ClassVar[dict[str, str]] = {"tasks": "shardlane's core without Python"}
     program = "client"
 
 
-class NativeScylla(_Native):
-    name = "limit: scylla crate"
-    modes = ("tasks",)
-    how: ClassVar[dict[str, str]] = {"tasks": "ScyllaDB's Rust driver without Python"}
-    program = "scylla"
-    connects = False
-
-
 class BareSocket(_Native):
-    name = "limit: bare socket"
+    name = "limit-bare-socket"
     modes = ("threads",)
     how: ClassVar[dict[str, str]] = {"threads": "send and receive, from Rust"}
     in_flight_max = 1
     program = "socket"
 
 
-DRIVERS = (CompletedAwaits, NativeClient, NativeScylla, BareSocket)
+DRIVERS = (CompletedAwaits, NativeClient, BareSocket)

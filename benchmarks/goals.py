@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .drivers import DRIVERS
+from .summary import in_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,7 +172,7 @@ def _ratio(
         return Goal(what, goal, "not measured", None)
     ratio = ours / other
     met = ratio <= most if most is not None else ratio >= (least or 0.0)
-    return Goal(what, goal, f"{ratio:.2f} ({ours:,.4g} beside {other:,.4g})", met)
+    return Goal(what, goal, f"{ratio:.2f} ({in_figures(ours)} beside {in_figures(other)})", met)
 
 
 def _below(what: str, value: float | None, most: float, unit: str, slack: float = 0.0) -> Goal:
@@ -179,4 +180,4 @@ def _below(what: str, value: float | None, most: float, unit: str, slack: float 
     goal = f"at most {most:g} {unit}".rstrip()
     if value is None:
         return Goal(what, goal, "not measured", None)
-    return Goal(what, goal, f"{value:,.4g} {unit}".rstrip(), value <= most + slack)
+    return Goal(what, goal, f"{in_figures(value)} {unit}".rstrip(), value <= most + slack)

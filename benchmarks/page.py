@@ -11,6 +11,7 @@ from .drivers import DRIVERS
 from .markdown import TITLE, is_text
 from .plan import MODES
 from .plots import Bar, Curve, bars, curves
+from .summary import in_figures
 
 _STYLE = Path(__file__).parent / "page.css"
 
@@ -79,8 +80,8 @@ def _bars(cell: dict[str, Any], figure: str, title: str, scale: float) -> str:
         if figures:
             value = figures["median"] * scale
             ends = figures["least"] * scale, figures["most"] * scale
-            text = f"{value:,.4g}"
-            shown.append(Bar(tables.name(entry), value, *ends, text, _kind(entry["driver"])))
+            text, kind = in_figures(value), _kind(entry["driver"])
+            shown.append(Bar(entry["driver"], value, *ends, text, kind))
     return bars(title, shown) if shown else ""
 
 

@@ -57,6 +57,11 @@ def spread(values: list[Any], digits: int) -> dict[str, Any] | None:
     }
 
 
+def in_figures(value: float) -> str:
+    """A number with some four figures, none of them as a power of ten."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def _right_shard(rounds: list[Round]) -> float | None:
     """Where the server says that requests arrived."""
     told = [entry["arrived"] for entry in rounds if entry["arrived"] is not None]

@@ -210,9 +210,17 @@ def main() -> None:
         _serve(Client(task), answers)
     except Exception as error:
         traceback.print_exc()
-        _say(answers, {"failed": f"{type(error).__name__}: {error}"[:500]})
+        told = _first(error)
+        _say(answers, {"failed": f"{type(told).__name__}: {told}"[:500]})
     # Not all drivers can be closed, and some leave threads behind that would hold up the end.
     os._exit(0)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error of a group: what failed in one task, and then ended the others."""
+    while several := getattr(error, "exceptions", None):
+        error = several[0]
+    return error
 
 
 def _serve(client: Client, answers: IO[str]) -> None:

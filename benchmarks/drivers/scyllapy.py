@@ -17,7 +17,10 @@ class Scyllapy(AsyncDriver):
 
     async def connect(self) -> None:
         import scyllapy
+        from scyllapy.extra_types import BigInt
 
+        # In a batch it takes an integer for an int unless it is told otherwise.
+        self._bigint = BigInt
         self._new_batch = lambda: scyllapy.InlineBatch(scyllapy.BatchType.UNLOGGED)
         profile = scyllapy.ExecutionProfile(consistency=scyllapy.Consistency.LOCAL_ONE)
         self._session = scyllapy.Scylla(
@@ -50,9 +53,9 @@ class Scyllapy(AsyncDriver):
 
     async def write_batch(self, part: int, rows: list[Row]) -> None:
         batch = self._new_batch()
-        insert = self._insert
-        for row in rows:
-            batch.add_query(insert, [part, *row])
+        insert, bigint = self._insert, self._bigint
+        for key, name, score in rows:
+            batch.add_query(insert, [bigint(part), bigint(key), name, score])
         await self._session.batch(batch)
 
     async def read_page(self, part: int) -> list[Any]:

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import trust
 from benchmarks.load import Job, Parameters, WrongAnswerError
 from benchmarks.plan import SERVERS, Cell, cells
-from benchmarks.summary import spread, summarise
+from benchmarks.summary import in_figures, spread, summarise
 from benchmarks.worker import PERCENTILES, percentile
 
 from .documents import a_round, cell, document, entry
@@ -18,6 +18,10 @@ def test_a_figure_is_the_median_with_its_ends() -> None:
         "most": 3.0,
         "all": [3.0, 1.0, 2.0],
     }
+
+
+def test_numbers_are_never_powers_of_ten() -> None:
+    assert [in_figures(each) for each in (47_720.4, 12.3456, 0.07)] == ["47,720", "12.35", "0.07"]
 
 
 def test_no_figure_is_none_and_not_nought() -> None:

@@ -152,10 +152,11 @@ def _connect_table(connects: dict[str, Any]) -> Table:
 
 def _import_table(imports: list[dict[str, Any]]) -> Table:
     rows = [
-        [entry["module"], _spread(entry["ms"], 1), _spread(entry["cpu_ms"], 1)] for entry in imports
+        [entry["package"], entry["module"], _spread(entry["ms"], 1), _spread(entry["cpu_ms"], 1)]
+        for entry in imports
     ]
     title = "Importing, in a fresh process"
-    return Table(title, ["import", "ms", "CPU ms"], rows, ours=frozenset({"shardlane"}))
+    return Table(title, ["package", "import", "ms", "CPU ms"], rows, ours=frozenset({"shardlane"}))
 
 
 def _allocation_table(counts: dict[str, Any]) -> Table:

@@ -12,6 +12,8 @@ class Acsylla(AsyncDriver):
     name = "acsylla"
     package = "acsylla"
     module = "acsylla"
+    # Its named tuples are tuples of pairs.
+    shapes = ("tuples", "dicts")
 
     async def connect(self) -> None:
         import acsylla
@@ -62,9 +64,7 @@ class Acsylla(AsyncDriver):
         result = await self._session.execute(statement)
         if self.cell.shape == "tuples":
             return [row.as_tuple() for row in result]
-        if self.cell.shape == "dicts":
-            return [row.as_dict() for row in result]
-        return [row.as_named_tuple() for row in result]
+        return [row.as_dict() for row in result]
 
     async def read_back(self, key: int) -> Any:
         result = await self._session.execute(self._read_back.bind((key,)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.data import row
 from benchmarks.drivers.base import AsyncDriver, Driver
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Cell
 
 
 class CompletedAwaits(AsyncDriver):
@@ -19,6 +22,11 @@ class CompletedAwaits(AsyncDriver):
     workloads = ("select",)
     is_limit = True
     connects = False
+
+    @classmethod
+    def takes_part(cls, cell: Cell, server: str) -> bool:
+        # It has no server, so one table is enough.
+        return server == "embedded" and super().takes_part(cell, server)
 
     async def connect(self) -> None:
         self._answers = {key: row(key) for key in range(10_000)}

@@ -206,3 +206,10 @@ async def test_named_columns_that_python_cannot_name(session):
     await session.execute('INSERT INTO odd (id, "from", "a b") VALUES (?, ?, ?)', [1, 2, 3])
     row = (await session.execute('SELECT "from", "a b", id FROM odd')).one()
     assert (row.from_, row.a_b, row.id) == (2, 3, 1)
+
+
+async def test_an_unknown_option(session):
+    await session.execute(TABLE)
+    for statement, parameters in [(SELECT, [1]), ("SELECT id FROM users", None)]:
+        with pytest.raises(TypeError, match="pagesize"):
+            await session.execute(statement, parameters, pagesize=1)

@@ -64,17 +64,19 @@ def test_defaults_are_the_same_everywhere():
     assert set(ConnectKeywords.__annotations__) == given.keys() - {"contact_points", "row_factory"}
 
 
+def test_keywords_are_those_of_the_core():
+    execute = set(inspect.signature(shardlane._core.Session.execute).parameters)
+    named = {*ExecuteKeywords.__annotations__, "row_factory"}
+    assert named == execute - {"self", "statement", "parameters"}
+    batch = set(inspect.signature(shardlane._core.Session.batch).parameters)
+    assert set(RequestKeywords.__annotations__) == batch - {"self", "kind", "statements"}
+
+
 @pytest.mark.parametrize("cls", [sync.Session, aio.Session])
-def test_keywords_of_overloads_are_those_of_the_implementation(cls):
-    execute = set(inspect.signature(cls.execute).parameters)
-    assert set(ExecuteKeywords.__annotations__) == execute - {
-        "self",
-        "statement",
-        "parameters",
-        "row_factory",
-    }
-    batch = set(inspect.signature(cls.execute_batch).parameters)
-    assert set(RequestKeywords.__annotations__) == batch - {"self", "batch"}
+def test_keywords_are_documented(cls):
+    documented = inspect.getdoc(cls.execute)
+    for name in (*ExecuteKeywords.__annotations__, "row_factory"):
+        assert f"\n    {name}: " in documented, name
 
 
 def test_what_users_see_is_where_they_import_it_from():

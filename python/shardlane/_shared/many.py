@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from shardlane._core import UNSET
 from shardlane.exceptions import BadValue, PreparedStatementChanged, ShardlaneError
 
 from .checks import positive
-from .steps import KEYSPACE, TIMEOUT, Deadline, ExecuteOptions, Parameters, Statement, Steps
+from .steps import Deadline, Options, Parameters, Statement, Steps
 
 if TYPE_CHECKING:
     from shardlane import _core
@@ -158,7 +159,7 @@ def execute_many(
     core: _core.Session,
     statement: Statement,
     source: Any,
-    options: ExecuteOptions,
+    options: Options,
     default_timeout: float | None,
     *,
     concurrency: int,
@@ -178,15 +179,15 @@ def execute_many(
     """
     positive("concurrency", concurrency, MOST_CONCURRENT)
     if isinstance(statement, str):
-        cached = core.cached(statement, options[KEYSPACE])
+        cached = core.cached(statement, options.get("keyspace"))
         if cached is None:
-            deadline = Deadline(options[TIMEOUT], default_timeout)
-            cached = yield core.prepare(statement, deadline.timeout, options[KEYSPACE])
+            deadline = Deadline(options.get("timeout", UNSET), default_timeout)
+            cached = yield core.prepare(statement, deadline.timeout, options.get("keyspace"))
         statement = cached
     prepared = statement
 
     def execute(parameters: Parameters) -> _core.Request[_core.Page]:
-        request = core.execute(prepared, parameters, *options)
+        request = core.execute(prepared, parameters, **options)
         assert request is not None
         return request
 

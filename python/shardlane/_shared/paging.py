@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .steps import (
-    KEYSPACE,
-    PAGING_STATE,
-    TIMEOUT,
-    ExecuteOptions,
-    Parameters,
-    Pause,
-    Statement,
-    Steps,
-)
+from shardlane._core import UNSET
+
+from .steps import Options, Parameters, Pause, Statement, Steps
 
 if TYPE_CHECKING:
     from shardlane import _core
@@ -41,14 +34,14 @@ class Continuation:
         core: _core.Session,
         statement: Statement,
         parameters: Parameters,
-        options: ExecuteOptions,
+        options: Options,
     ) -> None:
         self._session = session
         self._core = core
         self._statement: Statement = statement
         if isinstance(statement, str) and parameters:
             # The prepared statement stays good when its text is pushed out of the cache.
-            self._statement = core.cached(statement, options[KEYSPACE]) or statement
+            self._statement = core.cached(statement, options.get("keyspace")) or statement
         self._parameters = parameters
         self._options = options
 
@@ -56,16 +49,15 @@ class Continuation:
         """Prepare again what was pushed out of the cache in the meantime."""
         if isinstance(self._statement, str) and self._parameters:
             self._statement = yield self._core.prepare(
-                self._statement, self._options[TIMEOUT], self._options[KEYSPACE]
+                self._statement,
+                self._options.get("timeout", UNSET),
+                self._options.get("keyspace"),
             )
 
     def begin(self, paging_state: bytes | None) -> _core.Request[_core.Page]:
         """Begin to fetch the page at ``paging_state``."""
-        before, after = self._options[:PAGING_STATE], self._options[PAGING_STATE + 1 :]
-        execute: Any = self._core.execute
-        request: _core.Request[_core.Page] | None = execute(
-            self._statement, self._parameters, *before, paging_state, *after
-        )
+        options = {**self._options, "paging_state": paging_state}
+        request = self._core.execute(self._statement, self._parameters, **options)
         assert request is not None
         return request
 

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 
 from .errors import closed
 from .paging import Continuation
 from .profiles import checked_profiles
-from .steps import NO_OPTIONS, ExecuteOptions, Parameters, Statement
 
 if TYPE_CHECKING:
     from shardlane import _core
 
     from .clusters import BaseCluster
     from .metrics import Metrics
-    from .options import SessionOptions
+    from .options import RequestKeywords, SessionOptions
+    from .steps import Options, Parameters, Statement
     from .topology import ClusterConnections
 
 RowT = TypeVar("RowT")
-
-_EXECUTE_OPTIONS = (
-    "timeout",
-    "consistency",
-    "serial_consistency",
-    "page_size",
-    "paging_state",
-    "timestamp",
-    "idempotent",
-    "tracing",
-    "custom_payload",
-    "keyspace",
-    "now_in_seconds",
-    "row_factory",
-    "profile",
-    "retry",
-    "node",
-)
-
-
-def execute_options(keywords: dict[str, Any]) -> ExecuteOptions:
-    """Put options given by name into the order of the core.
-
-    Raises:
-        TypeError: there is no such option.
-    """
-    if not keywords:
-        return NO_OPTIONS
-    if unknown := keywords.keys() - set(_EXECUTE_OPTIONS):
-        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
-    pairs = zip(_EXECUTE_OPTIONS, NO_OPTIONS, strict=True)
-    return tuple(keywords.get(name, default) for name, default in pairs)
 
 
 class ClosedCore:
@@ -106,8 +74,9 @@ class BaseSession(Generic[RowT]):
         """
         return self._cluster.metrics()
 
-    def _default_timeout(self, profile: str | _core.UnsetType) -> float | None:
-        """The timeout of requests with this profile that give none of their own."""
+    def _default_timeout(self, options: Options | RequestKeywords) -> float | None:
+        """The timeout of requests with these options, if they give none of their own."""
+        profile = options.get("profile")
         named = self._profiles.get(profile) if isinstance(profile, str) else None
         return (named or self._options).timeout
 
@@ -116,7 +85,7 @@ class BaseSession(Generic[RowT]):
         page: _core.Page,
         statement: Statement,
         parameters: Parameters,
-        options: ExecuteOptions,
+        options: Options,
     ) -> Continuation | None:
         """Do what an answer asks for; return how to get the pages after it, if there are any."""
         if page.has_more:

@@ -37,28 +37,8 @@ class Pause:
 Statement = str | _core.Prepared
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
-ExecuteOptions = tuple[Any, ...]
-"""The options of ``_core.Session.execute`` in its order, from ``timeout`` on."""
-TIMEOUT = 0
-PAGING_STATE = 4
-KEYSPACE = 9
-NO_OPTIONS: ExecuteOptions = (
-    *(_core.UNSET,) * PAGING_STATE,
-    None,
-    None,
-    _core.UNSET,
-    False,
-    None,
-    None,
-    None,
-    _core.UNSET,
-    _core.UNSET,
-    _core.UNSET,
-    None,
-)
-
-BATCH_KEYSPACE = 7
-"""Where the keyspace is among the options of ``_core.Session.batch``, from ``timeout`` on."""
+Options = Mapping[str, Any]
+"""Keyword options of ``_core.Session.execute`` or ``batch``: those that were given."""
 
 
 class Deadline:
@@ -97,21 +77,20 @@ def prepare_and_execute(
     core: _core.Session,
     cql: Statement,
     parameters: Parameters,
-    options: ExecuteOptions,
+    options: Options,
     default_timeout: float | None,
 ) -> Steps[tuple[_core.Page, _core.Prepared]]:
     """Execute a text with parameters that is not in the cache; return the statement, too."""
     assert isinstance(cql, str)
-    deadline = Deadline(options[TIMEOUT], default_timeout)
-    prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout, options[KEYSPACE])
-    request = core.execute(prepared, parameters, deadline.left(), *options[TIMEOUT + 1 :])
+    deadline = Deadline(options.get("timeout", _core.UNSET), default_timeout)
+    prepared: _core.Prepared = yield core.prepare(cql, deadline.timeout, options.get("keyspace"))
+    request = core.execute(prepared, parameters, **{**options, "timeout": deadline.left()})
     assert request is not None
     try:
         page: _core.Page = yield request
     except PreparedStatementChanged:
-        page, _ = yield from execute_again(
-            core, prepared, parameters, (deadline.left(), *options[TIMEOUT + 1 :]), default_timeout
-        )
+        left = {**options, "timeout": deadline.left()}
+        page, _ = yield from execute_again(core, prepared, parameters, left, default_timeout)
     return page, prepared
 
 
@@ -119,7 +98,7 @@ def execute_again(
     core: _core.Session,
     statement: Statement,
     parameters: Parameters,
-    options: ExecuteOptions,
+    options: Options,
     default_timeout: float | None,
 ) -> Steps[tuple[_core.Page, Statement]]:
     """Execute a statement under which the schema has changed: it has been prepared anew.
@@ -127,7 +106,7 @@ def execute_again(
     Its values are encoded for what it is now. That happens once: whoever changes a table all the
     time is told so.
     """
-    request = core.execute(statement, parameters, *options)
+    request = core.execute(statement, parameters, **options)
     if request is None:
         page, prepared = yield from prepare_and_execute(
             core, statement, parameters, options, default_timeout
@@ -138,14 +117,14 @@ def execute_again(
 
 
 def execute_batch(
-    core: _core.Session, batch: Batch, options: tuple[Any, ...], default_timeout: float | None
+    core: _core.Session, batch: Batch, options: Options, default_timeout: float | None
 ) -> Steps[_core.Page]:
     """Prepare what has to be, all at once, and execute the batch.
 
     Args:
         core: the session.
         batch: the batch.
-        options: those of ``_core.Session.batch`` in its order, from ``timeout`` on.
+        options: those of ``_core.Session.batch``, by name.
         default_timeout: the session's, in seconds or None.
 
     Raises:
@@ -153,8 +132,8 @@ def execute_batch(
     """
     if not batch.statements:
         raise BadValue("the batch is empty", hint="add() statements before executing it")
-    deadline = Deadline(options[TIMEOUT], default_timeout)
-    keyspace = options[BATCH_KEYSPACE]
+    deadline = Deadline(options.get("timeout", _core.UNSET), default_timeout)
+    keyspace = options.get("keyspace")
     statements = batch.statements
     missing = {
         statement
@@ -171,11 +150,16 @@ def execute_batch(
             )
             for statement, values in statements
         ]
+
+    def begin() -> _core.Request[_core.Page]:
+        left = {**options, "timeout": deadline.left()}
+        return core.batch(batch.kind, statements, **left)
+
     try:
-        page: _core.Page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
+        page: _core.Page = yield begin()
     except PreparedStatementChanged:
         # Once more, with values encoded for what the statement is now.
-        page = yield core.batch(batch.kind, statements, deadline.left(), *options[1:])
+        page = yield begin()
     return page
 
 

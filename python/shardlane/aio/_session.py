@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from shardlane._core import UNSET
@@ -11,7 +11,7 @@ from shardlane._shared.batches import Batch, BatchKind
 from shardlane._shared.checks import seconds
 from shardlane._shared.many import CONCURRENCY, ManyResult, execute_many
 from shardlane._shared.options import CLOSE_TIMEOUT
-from shardlane._shared.sessions import BaseSession, RowT, execute_options
+from shardlane._shared.sessions import BaseSession, RowT
 from shardlane.exceptions import PreparedStatementChanged
 
 from ._drive import drive
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from shardlane import _core
-    from shardlane._shared.consistency import Consistency
-    from shardlane._shared.load_balancing import Target
     from shardlane._shared.options import ExecuteKeywords, RequestKeywords
-    from shardlane._shared.retry import AnyRetry
     from shardlane._shared.row_types import AnyRowFactory, DictRow, NamedRow, TupleRow
     from shardlane._shared.steps import Parameters, Statement
 
@@ -104,25 +101,7 @@ class Session(BaseSession[RowT]):
         **options: Unpack[ExecuteKeywords],
     ) -> Result[T]: ...
     async def execute(
-        self,
-        statement: Statement,
-        parameters: Parameters = None,
-        *,
-        timeout: float | _core.UnsetType | None = UNSET,
-        consistency: Consistency | str | _core.UnsetType = UNSET,
-        serial_consistency: Consistency | str | _core.UnsetType | None = UNSET,
-        page_size: int | _core.UnsetType | None = UNSET,
-        paging_state: bytes | None = None,
-        timestamp: int | None = None,
-        idempotent: bool | _core.UnsetType = UNSET,
-        tracing: bool = False,
-        custom_payload: Mapping[str, bytes] | None = None,
-        keyspace: str | None = None,
-        now_in_seconds: int | None = None,
-        row_factory: AnyRowFactory | _core.UnsetType = UNSET,
-        profile: str | _core.UnsetType = UNSET,
-        retry: AnyRetry | _core.UnsetType | None = UNSET,
-        node: Target | None = None,
+        self, statement: Statement, parameters: Parameters = None, **options: Any
     ) -> Result[Any]:
         """Execute a statement and return its first page of rows.
 
@@ -133,6 +112,10 @@ class Session(BaseSession[RowT]):
             statement: CQL text, or what ``prepare()`` returned.
             parameters: values by position (``?``) or by name (``:name``). None writes null,
                 ``UNSET`` leaves a column as it is.
+            **options: those below. One that is left out has the default of the profile, or else of
+                the session.
+
+        Options:
             timeout: seconds until RequestTimeout, preparing included; None for no limit.
             consistency: how many replicas have to answer.
             serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``, for conditional writes.
@@ -156,8 +139,6 @@ class Session(BaseSession[RowT]):
             node: ask only this one: a ``Node``, a host id, or an address; or a tuple of that and
                 the number of a shard.
 
-        Options that are left out have the defaults of the profile, or else of the session.
-
         Raises:
             BadValue: parameters or options do not fit; nothing was sent.
             ServerError: the server answered with an error; a subclass says which.
@@ -167,55 +148,24 @@ class Session(BaseSession[RowT]):
             ForkError: the session was made before ``fork()``, in the parent process.
         """
         core = self._core
-        request = core.execute(
-            statement,
-            parameters,
-            timeout,
-            consistency,
-            serial_consistency,
-            page_size,
-            paging_state,
-            timestamp,
-            idempotent,
-            tracing,
-            custom_payload,
-            keyspace,
-            now_in_seconds,
-            row_factory,
-            profile,
-            retry,
-            node,
-        )
+        # Mostly there are none, and then they cost nothing: each keyword with a default of its own
+        # would be looked up in a dict, in every call.
+        if options:
+            request = core.execute(statement, parameters, **options)
+        else:
+            request = core.execute(statement, parameters)
         try:
             page = None if request is None else await request
         except PreparedStatementChanged:
             page = None
-        # Nearly always; the rest is not worth a tuple and a call for each request.
-        if page is not None and page.is_complete:
-            return Result(page, None)
-        options = (
-            timeout,
-            consistency,
-            serial_consistency,
-            page_size,
-            paging_state,
-            timestamp,
-            idempotent,
-            tracing,
-            custom_payload,
-            keyspace,
-            now_in_seconds,
-            row_factory,
-            profile,
-            retry,
-            node,
-        )
         if page is None:
-            default = self._default_timeout(profile)
+            default = self._default_timeout(options)
             begin = steps.prepare_and_execute if request is None else steps.execute_again
             executed = await drive(begin(core, statement, parameters, options, default))
             page, statement = executed
-        return Result(page, self._after(page, statement, parameters, options))
+        # Nearly always; the rest is not worth a call for each request.
+        more = None if page.is_complete else self._after(page, statement, parameters, options)
+        return Result(page, more)
 
     async def prepare(
         self,
@@ -255,39 +205,12 @@ class Session(BaseSession[RowT]):
         """
         return SessionBatch(self, kind, options)
 
-    async def execute_batch(
-        self,
-        batch: Batch,
-        *,
-        timeout: float | _core.UnsetType | None = UNSET,
-        consistency: Consistency | str | _core.UnsetType = UNSET,
-        serial_consistency: Consistency | str | _core.UnsetType | None = UNSET,
-        timestamp: int | None = None,
-        idempotent: bool | _core.UnsetType = UNSET,
-        tracing: bool = False,
-        custom_payload: Mapping[str, bytes] | None = None,
-        keyspace: str | None = None,
-        now_in_seconds: int | None = None,
-        profile: str | _core.UnsetType = UNSET,
-        retry: AnyRetry | _core.UnsetType | None = UNSET,
-        node: Target | None = None,
-    ) -> Result[RowT]:
+    async def execute_batch(self, batch: Batch, **options: Unpack[RequestKeywords]) -> Result[RowT]:
         """Execute a batch. Texts with parameters are prepared first, unless they are in the cache.
 
         Args:
             batch: the statements, in a ``Batch``.
-            timeout: as in ``execute``, for all of it.
-            consistency: as in ``execute``.
-            serial_consistency: as in ``execute``.
-            timestamp: as in ``execute``.
-            idempotent: as in ``execute``.
-            tracing: as in ``execute``.
-            custom_payload: as in ``execute``.
-            keyspace: as in ``execute``.
-            now_in_seconds: as in ``execute``.
-            profile: as in ``execute``.
-            retry: as in ``execute``.
-            node: as in ``execute``.
+            **options: as those of ``execute``; the timeout is for all of it.
 
         Raises:
             BadValue: the batch is empty, or parameters or options do not fit; nothing was sent.
@@ -296,21 +219,7 @@ class Session(BaseSession[RowT]):
             NetworkError: no node could be asked, or the connection ended under the request.
             SessionClosed: the session is closed.
         """
-        options = (
-            timeout,
-            consistency,
-            serial_consistency,
-            timestamp,
-            idempotent,
-            tracing,
-            custom_payload,
-            keyspace,
-            now_in_seconds,
-            profile,
-            retry,
-            node,
-        )
-        default = self._default_timeout(profile)
+        default = self._default_timeout(options)
         page = await drive(steps.execute_batch(self._core, batch, options, default))
         return Result(page, None)
 
@@ -349,18 +258,18 @@ class Session(BaseSession[RowT]):
             if isinstance(parameter_sets, AsyncIterable)
             else iter(parameter_sets)
         )
-        ordered = execute_options({**options, "row_factory": row_factory})
+        chosen = {**options, "row_factory": row_factory}
 
         def keep(page: _core.Page, parameters: Parameters) -> Result[Any]:
-            return Result(page, self._after(page, statement, parameters, ordered))
+            return Result(page, self._after(page, statement, parameters, chosen))
 
         return await drive(
             execute_many(
                 self._core,
                 statement,
                 source,
-                ordered,
-                self._default_timeout(options.get("profile", UNSET)),
+                chosen,
+                self._default_timeout(options),
                 concurrency=concurrency,
                 raise_on_error=raise_on_error,
                 keep=keep if results else None,

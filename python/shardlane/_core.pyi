@@ -5,7 +5,7 @@ asyncio caller awaits it, a blocking caller calls `wait()`. Both finish on the c
 """
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from datetime import timedelta
 from types import GenericAlias
@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar, final
 from typing_extensions import Self
 
 from shardlane._shared.sockets import SocketOptions
+from shardlane.exceptions import ShardlaneError
 
 __all__ = [
     "EMPTY",
@@ -424,6 +425,31 @@ class Profile:
     ) -> Profile: ...
 
 @final
+class Many:
+    """Executions of one statement for many parameter sets."""
+
+    def __len__(self) -> int:
+        """How many are under way, or have ended and were not taken out."""
+    @property
+    def count(self) -> int:
+        """Parameter sets taken so far."""
+    @property
+    def results(self) -> list[Any]:
+        """What `keep` returned for each parameter set, or None; empty if results are not kept."""
+    def add(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> None:
+        """Begins the execution for one parameter set."""
+    def fill(self, source: Iterator[Any]) -> bool:
+        """Begins executions until enough are under way; true at the end of the source."""
+    def some(self) -> Request[None]:
+        """A request that ends when a quarter of what is under way has ended."""
+    def rest(self) -> Request[None]:
+        """A request that ends when all of what is under way has ended."""
+    def sweep(self) -> list[tuple[int, ShardlaneError]]:
+        """Takes out what has ended; gives the errors since the last time, with their positions."""
+    def cancel(self) -> None:
+        """Gives up whatever is under way."""
+
+@final
 class Session:
     """A keyspace and defaults over a cluster's pools.
 
@@ -467,6 +493,29 @@ class Session:
         None if `statement` is a text with parameters that is not in the cache: prepare it, and call
         again with the `Prepared`. A text without parameters is sent as it is.
         """
+    def many(
+        self,
+        statement: Prepared,
+        concurrency: int,
+        stops: bool,
+        keep: Callable[[Page, Any], Any] | None = None,
+        *,
+        timeout: float | UnsetType | None = ...,
+        consistency: str | UnsetType = ...,
+        serial_consistency: str | UnsetType | None = ...,
+        page_size: int | UnsetType | None = ...,
+        paging_state: bytes | None = None,
+        timestamp: int | None = None,
+        idempotent: bool | UnsetType = ...,
+        tracing: bool = ...,
+        custom_payload: Mapping[str, bytes] | None = None,
+        keyspace: str | None = None,
+        now_in_seconds: int | None = None,
+        row_factory: object = ...,
+        profile: str | UnsetType = ...,
+        retry: object = ...,
+        node: object = None,
+    ) -> Many: ...
     def batch(
         self,
         kind: str,

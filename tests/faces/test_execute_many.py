@@ -166,3 +166,42 @@ async def test_slow_ones_do_not_hold_up_the_others(session, server):
         )
         assert fault.hits == 1
     assert many.count == 400
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 64])
+async def test_a_changed_statement_is_executed_again(session, server, concurrency):
+    """Values are encoded anew for what the statement has become; each set is written once."""
+    await session.execute(TABLE)
+    await session.prepare(INSERT)
+    await session.execute("ALTER TABLE numbers DROP square")
+    await session.execute("ALTER TABLE numbers ADD square bigint")
+    many = await session.execute_many(
+        INSERT, [(n, 2**40 + n) for n in range(20)], concurrency=concurrency, raise_on_error=False
+    )
+    found = await session.execute("SELECT id, square FROM numbers")
+    written = {row.id: row.square for row in found.page_rows}
+    assert written == {n: 2**40 + n for n in range(20) if n not in dict(many.errors)}
+
+
+async def test_the_first_of_several_errors_is_raised(session, server):
+    await session.execute(TABLE)
+    await session.prepare(INSERT)
+    with server.fault(faults.opcode("EXECUTE"), faults.error(exceptions.WriteTimeout)):
+        with pytest.raises(exceptions.WriteTimeout) as caught:
+            await session.execute_many(INSERT, [(n, n) for n in range(8)], concurrency=8)
+    assert caught.value.parameter_set == 0
+
+
+async def test_what_is_no_error_of_a_request_is_raised(session):
+    await session.execute(TABLE)
+    await session.execute_many(INSERT, [(n, n) for n in range(3)])
+
+    class Wrong:
+        def __len__(self):
+            raise LookupError("no length")
+
+        def __getitem__(self, at):
+            raise LookupError("no item")
+
+    with pytest.raises(LookupError):
+        await session.execute_many(INSERT, [(3, 3), Wrong()], raise_on_error=False)

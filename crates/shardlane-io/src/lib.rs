@@ -22,5 +22,5 @@ mod tls;
 pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};
 pub use socket_options::SocketOptions;
-pub use ticket::{Sink, Ticket};
+pub use ticket::{Gate, Sink, Ticket};
 pub use tls::{Identity, Tls, TlsOptions, TlsOptionsError, TlsVersion, Verification};

@@ -54,6 +54,14 @@ impl Ticket {
         }
     }
 
+    /// A ticket that no request stands behind: it ends, with an outcome that means nothing, when the gate is
+    /// dropped, on whichever thread.
+    #[must_use]
+    pub fn gate(sink: Option<Arc<dyn Sink>>, tag: u64) -> (Arc<Self>, Gate) {
+        let ticket = Arc::new(Self::new(sink, tag));
+        (ticket.clone(), Gate(Completion::new(ticket)))
+    }
+
     /// The number given with the sink.
     #[must_use]
     pub const fn tag(&self) -> u64 {
@@ -110,6 +118,10 @@ impl Ticket {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Holds a ticket back until it is dropped; see [`Ticket::gate`].
+#[derive(Debug)]
+pub struct Gate(#[expect(dead_code, reason = "dropped")] Completion);
 
 /// The I/O thread's end of a ticket. If it is dropped without an outcome, whatever the reason, the ticket
 /// ends with an error: no request is left without an end.

@@ -261,7 +261,8 @@ class Session(BaseSession[RowT]):
         chosen = {**options, "row_factory": row_factory}
 
         def keep(page: _core.Page, parameters: Parameters) -> Result[Any]:
-            return Result(page, self._after(page, statement, parameters, chosen))
+            more = None if page.is_complete else self._after(page, statement, parameters, chosen)
+            return Result(page, more)
 
         return await drive(
             execute_many(

@@ -7,8 +7,9 @@ use shardlane_proto::{PreparedRef, PreparedRefs, RequestSpec};
 use shardlane_wire::request::{Batch, BatchQuery, BatchStatement, BatchStatements, BatchType};
 use shardlane_wire::{BoundValues, Consistency, Dialect, Opcode, SerialConsistency};
 
+use super::bodies::{encoded, has_values, in_use, named, text, with_values};
 use super::prepared::Prepared;
-use super::session::{Session, encoded, has_values, in_use, named, text, with_values};
+use super::session::Session;
 use crate::values::errors::bad_value;
 
 /// What a batch says besides its statements.

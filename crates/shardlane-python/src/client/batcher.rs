@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use shardlane_io::{Client, Sink, Ticket};
 use slab::Slab;
 
+use super::future;
 use super::request::Request;
 
 /// Requests submitted by tasks that one batch wakes leave together; but the first must not wait for the
@@ -59,6 +60,8 @@ impl Sink for ReadyList {
 #[pyclass(frozen)]
 pub(super) struct Batcher {
     event_loop: Py<PyAny>,
+    /// See [`future::loop_getter`].
+    get_loop: Py<PyAny>,
     /// A future that is done, see [`Self::done`].
     done: Py<PyAny>,
     ready: Arc<ReadyList>,
@@ -94,6 +97,7 @@ impl Batcher {
             py,
             Self {
                 event_loop: event_loop.clone().unbind(),
+                get_loop: future::loop_getter(event_loop)?,
                 done: done.unbind(),
                 ready,
                 waiting: Mutex::new(Slab::new()),
@@ -108,6 +112,11 @@ impl Batcher {
 
     pub(super) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.event_loop.bind(py)
+    }
+
+    /// What `get_loop` of the loop's requests is.
+    pub(super) fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.get_loop.clone_ref(py)
     }
 
     /// What a task is woken with. It takes the outcome from the request that it awaits. Of what wakes it,

@@ -6,10 +6,14 @@
 mod args;
 mod batch;
 mod batcher;
+mod bodies;
 mod callouts;
 mod cluster;
 mod errors;
+mod execution;
 mod fork;
+mod future;
+mod many;
 mod metrics;
 mod page;
 mod prepared;
@@ -26,12 +30,14 @@ use pyo3::prelude::*;
 /// Adds the classes to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
+    future::install(&module.py().get_type::<request::Request>())?;
     module.add_class::<prepared::Prepared>()?;
     module.add_class::<page::Page>()?;
     module.add_class::<slices::Slices>()?;
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<profiles::Profile>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<many::Many>()?;
     module.add_class::<security::Tls>()?;
     module.add_class::<callouts::Callouts>()?;
     module.add_class::<callouts::Callout>()?;

@@ -51,11 +51,8 @@ impl Profile {
         })
     }
 
-    /// The policy, with another retry policy if the caller has given one.
-    pub(super) fn policy_with(&self, retry: Option<Retry>) -> Option<Arc<Policy>> {
-        let Some(retry) = retry else {
-            return self.policy.clone();
-        };
+    /// The policy, with another retry policy.
+    pub(super) fn policy_with(&self, retry: Retry) -> Option<Arc<Policy>> {
         let policy = self.policy.as_deref().cloned().unwrap_or_default();
         Some(Arc::new(Policy { retry, ..policy }))
     }

@@ -1,7 +1,7 @@
 //! One operation under way, as Python waits for it.
 //!
 //! To an asyncio task a [`Request`] is a future: it speaks the protocol between tasks and futures
-//! (`_asyncio_future_blocking`, `add_done_callback`, `get_loop`, `cancel`, `result`). To a blocking caller
+//! (`_asyncio_future_blocking`, `add_done_callback`, `get_loop`, see [`super::future`]; `cancel`, `result`). To a blocking caller
 //! it is something to `wait()` for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 use pyo3::{ffi, intern};
-use shardlane_io::Ticket;
-use shardlane_proto::{RequestErrorKind, RequestSpec};
+use shardlane_io::{Client, Gate, Sink, Ticket};
+use shardlane_proto::{PoolView, RequestError, RequestErrorKind, RequestSpec};
 
 use super::batcher::Batcher;
 use super::cluster::Core;
@@ -27,6 +27,8 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the outcome becomes.
 pub(super) enum Finish {
+    /// Nothing: that it has ended is all there is to know.
+    Gate,
     Ready,
     Page(Shaping),
     Prepared(Preparing),
@@ -44,9 +46,10 @@ enum Ended {
 
 #[derive(Default)]
 struct State {
-    callbacks: Vec<Callback>,
+    /// The wake-up of the task that awaits: mostly the only one.
+    callback: Option<Callback>,
+    more_callbacks: Vec<Callback>,
     ended: Option<Ended>,
-    cancelled: bool,
 }
 
 /// One operation under way.
@@ -57,6 +60,7 @@ pub(crate) struct Request {
     finish: Finish,
     batcher: Option<Py<Batcher>>,
     blocking: AtomicBool,
+    cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -74,6 +78,37 @@ impl Request {
         operation: Operation,
         finish: Finish,
     ) -> PyResult<Py<Self>> {
+        Self::park(
+            py,
+            core,
+            finish,
+            |client, sink, tag, quietly| match operation {
+                Operation::Submit(spec) => client.submit(spec, sink, tag, quietly),
+                Operation::WhenReady => client.when_ready(sink, tag),
+            },
+        )
+    }
+
+    /// Ends when the gate is dropped, which `hand_over` gives away.
+    pub(super) fn gate(
+        py: Python<'_>,
+        core: &Arc<Core>,
+        hand_over: impl FnOnce(Gate),
+    ) -> PyResult<Py<Self>> {
+        Self::park(py, core, Finish::Gate, |_, sink, tag, _| {
+            let (ticket, gate) = Ticket::gate(sink, tag);
+            hand_over(gate);
+            ticket
+        })
+    }
+
+    /// Waits for a ticket, with a place in the running event loop if there is one.
+    fn park(
+        py: Python<'_>,
+        core: &Arc<Core>,
+        finish: Finish,
+        begin: impl FnOnce(&Client, Option<Arc<dyn Sink>>, u64, bool) -> Arc<Ticket>,
+    ) -> PyResult<Py<Self>> {
         let client = core.client(py)?;
         let batcher = core.running_batcher(py, client)?;
         let (sink, tag, quietly) = match &batcher {
@@ -84,10 +119,7 @@ impl Request {
             ),
             None => (None, 0, false),
         };
-        let ticket = match operation {
-            Operation::Submit(spec) => client.submit(spec, sink, tag, quietly),
-            Operation::WhenReady => client.when_ready(sink, tag),
-        };
+        let ticket = begin(client, sink, tag, quietly);
         let request = Py::new(
             py,
             Self {
@@ -96,6 +128,7 @@ impl Request {
                 finish,
                 batcher: batcher.clone().map(Bound::unbind),
                 blocking: AtomicBool::new(false),
+                cancelled: AtomicBool::new(false),
                 state: Mutex::default(),
             },
         )?;
@@ -107,15 +140,16 @@ impl Request {
 
     /// The result, made from the outcome at the first call; an error is given once.
     fn finished(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        match &self.lock().ended {
-            Some(Ended::Value(value)) => return Some(Ok(value.clone_ref(py))),
-            Some(Ended::Raised) => {
-                let message = "the request has failed, and its error has been raised";
-                return Some(Err(PyRuntimeError::new_err(message)));
-            }
-            None => {}
-        }
-        let outcome = self.ticket.take()?;
+        let Some(outcome) = self.ticket.take() else {
+            return match &self.lock().ended {
+                Some(Ended::Value(value)) => Some(Ok(value.clone_ref(py))),
+                Some(Ended::Raised) => {
+                    let message = "the request has failed, and its error has been raised";
+                    Some(Err(PyRuntimeError::new_err(message)))
+                }
+                None => None,
+            };
+        };
         let result = self.convert(py, outcome);
         self.lock().ended = Some(match &result {
             Ok(value) => Ended::Value(value.clone_ref(py)),
@@ -126,30 +160,88 @@ impl Request {
 
     fn convert(&self, py: Python<'_>, outcome: shardlane_proto::Outcome) -> PyResult<Py<PyAny>> {
         match (outcome, &self.finish) {
-            (Ok(_), Finish::Ready) => Ok(py.None()),
+            (_, Finish::Gate) | (Ok(_), Finish::Ready) => Ok(py.None()),
             (Ok(answer), Finish::Page(shaping)) => {
                 Ok(Page::new(py, &self.core, answer, shaping)?.into_any())
             }
             (Ok(answer), Finish::Prepared(preparing)) => {
                 Ok(Prepared::from_answer(py, &self.core, &answer, preparing)?.into_any())
             }
+            (Err(error), Finish::Page(shaping)) => Err(failure(py, &self.core, &error, shaping)?),
             (Err(error), finish) => {
-                if let (RequestErrorKind::PreparedChanged(reprepared), Finish::Page(shaping)) =
-                    (&error.kind, finish)
-                {
-                    shaping.replace(py, &self.core, reprepared)?;
-                }
-                let pools = || self.core.client(py).ok().map(|client| client.pool_views());
-                let statement = finish.statement();
-                Err(errors::request_error(py, &error, statement, pools))
+                let pools = || pools(py, &self.core);
+                Err(errors::request_error(py, &error, finish.statement(), pools))
             }
+        }
+    }
+
+    /// A step of a task that awaits this: the value, or `None` if the task has to wait.
+    pub(super) fn step(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.cancelled() {
+            return Err(cancelled_error(py));
+        }
+        match this.finished(py) {
+            Some(result) => result.map(Some),
+            None if this.batcher.is_none() => Err(PyRuntimeError::new_err(
+                "this request began outside of an event loop: call wait()",
+            )),
+            None => {
+                this.set_blocking(true);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Calls `callback` with this request, through the loop, when it has ended.
+    pub(super) fn add_done_callback(
+        slf: &Bound<'_, Self>,
+        callback: Py<PyAny>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.done() {
+            // Woken by the batch already, or about to be: either way it must not be forgotten.
+            return this.call_soon(&slf.clone().unbind(), py, &callback, context.as_ref());
+        }
+        let mut state = this.lock();
+        if state.callback.is_none() {
+            state.callback = Some((callback, context));
+        } else {
+            state.more_callbacks.push((callback, context));
+        }
+        Ok(())
+    }
+
+    /// Whether a task has been told to wait, and has not noticed yet.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_blocking(&self, value: bool) {
+        self.blocking.store(value, Ordering::Relaxed);
+    }
+
+    /// A function that returns the loop on which it can be awaited.
+    pub(super) fn get_loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.batcher {
+            Some(batcher) => Ok(batcher.get().get_loop(py)),
+            None => Err(PyRuntimeError::new_err(
+                "this request began outside of an event loop",
+            )),
         }
     }
 
     /// Wakes whoever awaits: a task's own wake-up inline if that is allowed, anything else through the loop.
     pub(super) fn wake(&self, me: &Py<Self>, py: Python<'_>, inline: bool) -> PyResult<()> {
-        let callbacks = std::mem::take(&mut self.lock().callbacks);
-        for (callback, context) in callbacks {
+        let (first, more) = {
+            let mut state = self.lock();
+            (
+                state.callback.take(),
+                std::mem::take(&mut state.more_callbacks),
+            )
+        };
+        for (callback, context) in first.into_iter().chain(more) {
             match (context, &self.batcher) {
                 (Some(context), Some(batcher)) if inline && is_task_wakeup(py, &callback) => {
                     if !run_in_context(py, &context, &callback, batcher.get().done(py))? {
@@ -189,7 +281,7 @@ impl Request {
 impl Finish {
     fn statement(&self) -> Option<&str> {
         match self {
-            Self::Ready => None,
+            Self::Gate | Self::Ready => None,
             Self::Page(shaping) => shaping.statement(),
             Self::Prepared(preparing) => Some(&preparing.cql),
         }
@@ -207,72 +299,24 @@ impl Request {
     }
 
     fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Py<Self>>> {
-        let (py, this) = (slf.py(), slf.get());
-        if this.lock().cancelled {
-            return Err(cancelled_error(py));
-        }
-        match this.finished(py) {
-            Some(Ok(value)) => {
-                // What PyO3 raises is made into an instance first; a bare value need not be. None makes
-                // it return null, with the exception that is set here.
-                // SAFETY: the thread is attached, and both objects are alive. The value is a page, a
-                // statement or None: a tuple or an exception would be taken apart.
-                unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, value.as_ptr()) };
-                Ok(None)
-            }
-            Some(Err(error)) => Err(error),
-            None if this.batcher.is_none() => Err(PyRuntimeError::new_err(
-                "this request began outside of an event loop: call wait()",
-            )),
-            None => {
-                this.blocking.store(true, Ordering::Relaxed);
-                Ok(Some(slf.clone().unbind()))
-            }
-        }
-    }
-
-    #[getter(_asyncio_future_blocking)]
-    fn is_blocking(&self) -> bool {
-        self.blocking.load(Ordering::Relaxed)
-    }
-
-    #[setter(_asyncio_future_blocking)]
-    fn set_blocking(&self, value: bool) {
-        self.blocking.store(value, Ordering::Relaxed);
-    }
-
-    fn get_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.batcher {
-            Some(batcher) => Ok(batcher.get().event_loop(py).clone()),
-            None => Err(PyRuntimeError::new_err(
-                "this request began outside of an event loop",
-            )),
-        }
-    }
-
-    /// Calls `fn` with this request, through the loop, when it has ended.
-    #[pyo3(signature = (callback, /, *, context=None))]
-    fn add_done_callback(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
-        if this.done() {
-            // Woken by the batch already, or about to be: either way it must not be forgotten.
-            return this.call_soon(&slf.clone().unbind(), py, &callback, context.as_ref());
-        }
-        this.lock().callbacks.push((callback, context));
-        Ok(())
+        let Some(value) = Self::step(slf)? else {
+            return Ok(Some(slf.clone().unbind()));
+        };
+        // What PyO3 raises is made into an instance first; a bare value need not be. None makes
+        // it return null, with the exception that is set here.
+        // SAFETY: the thread is attached, and both objects are alive. The value is a page, a
+        // statement or None: a tuple or an exception would be taken apart.
+        unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, value.as_ptr()) };
+        Ok(None)
     }
 
     /// Whether it has ended.
     fn done(&self) -> bool {
-        self.lock().cancelled || self.ticket.is_done()
+        self.cancelled() || self.ticket.is_done()
     }
 
     fn cancelled(&self) -> bool {
-        self.lock().cancelled
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Gives the operation up. False if it has ended already.
@@ -283,7 +327,7 @@ impl Request {
         if this.done() {
             return Ok(false);
         }
-        this.lock().cancelled = true;
+        this.cancelled.store(true, Ordering::Relaxed);
         if let Ok(client) = this.core.client(py) {
             client.cancel(&this.ticket);
         }
@@ -294,7 +338,7 @@ impl Request {
 
     /// The result, or the error raised.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.lock().cancelled {
+        if self.cancelled() {
             return Err(cancelled_error(py));
         }
         self.finished(py)
@@ -314,6 +358,25 @@ impl Request {
         }
         this.result(py)
     }
+}
+
+/// The exception for an execution that failed. If its statement has changed, it is replaced first.
+pub(super) fn failure(
+    py: Python<'_>,
+    core: &Core,
+    error: &RequestError,
+    shaping: &Shaping,
+) -> PyResult<PyErr> {
+    if let RequestErrorKind::PreparedChanged(reprepared) = &error.kind {
+        shaping.replace(py, core, reprepared)?;
+    }
+    let pools = || pools(py, core);
+    let statement = shaping.statement();
+    Ok(errors::request_error(py, error, statement, pools))
+}
+
+fn pools(py: Python<'_>, core: &Core) -> Option<Arc<Vec<PoolView>>> {
+    core.client(py).ok().map(|client| client.pool_views())
 }
 
 fn cancelled_error(py: Python<'_>) -> PyErr {

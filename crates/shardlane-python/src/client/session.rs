@@ -1,28 +1,26 @@
-//! A session: a keyspace and defaults over a cluster's pools. Encodes requests.
+//! A session: a keyspace and defaults over a cluster's pools. Begins requests.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use shardlane_io::Client;
-use shardlane_proto::{PreparedRefs, RequestSpec};
-use shardlane_wire::request::{Execute, Prepare, Query};
-use shardlane_wire::{BoundValues, Dialect, EncodeError, Opcode, QueryParams, RequestEnvelope};
+use shardlane_proto::{RequestSpec, Retry};
+use shardlane_wire::Opcode;
+use shardlane_wire::request::Prepare;
 
 use super::args::{
     Arg, Flag, Level, Name, Now, PageSize, PagingState, Payload, SerialLevel, Timeout, Timestamp,
     refused,
 };
+use super::bodies::{encoded, envelope, has_values, in_use, named, now, text};
 use super::cluster::{Core, StatementCache, lock};
+use super::execution::{self, Execution, Options};
+use super::many::Many;
 use super::page::Shaping;
 use super::prepared::{Prepared, Preparing};
 use super::profiles::{self, Profile};
 use super::request::{Finish, Operation, Request};
-use super::targets;
-use crate::rows::RowFactory;
-use crate::values::errors::bad_value;
 
 /// The keyspace in use, with its prepared statements.
 struct Using {
@@ -39,26 +37,6 @@ pub(super) struct Session {
     /// Takes a retry policy of a single request; returns what [`profiles::retry`] reads.
     resolve_retry: Py<PyAny>,
     using: Mutex<Using>,
-}
-
-thread_local! {
-    /// Values on their way into a frame body: encoded here first, because their number precedes them.
-    static VALUES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The buffer goes back to the allocator if one statement made it larger than this.
-const VALUES_KEPT_BYTES: usize = 1 << 20;
-
-/// Runs `work` with an empty buffer that is reused from call to call.
-pub(super) fn with_values<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    // Taken out, not borrowed: encoding runs Python code, which may come here again.
-    let mut values = VALUES.take();
-    values.clear();
-    let result = work(&mut values);
-    if values.capacity() <= VALUES_KEPT_BYTES {
-        VALUES.set(values);
-    }
-    result
 }
 
 impl Session {
@@ -124,15 +102,15 @@ impl Session {
     }
 
     /// The profile of a request: the session's, or one of those that have names.
-    fn profile(&self, given: &Arg<Bound<'_, PyAny>>) -> PyResult<&Profile> {
+    fn profile(&self, given: &Arg<Bound<'_, PyAny>>) -> PyResult<&Py<Profile>> {
         let Arg::Given(name) = given else {
-            return Ok(self.profile.get());
+            return Ok(&self.profile);
         };
         let known = name
             .cast::<PyString>()
             .ok()
             .and_then(|name| self.profiles.get(name.to_str().ok()?));
-        known.map(Py::get).ok_or_else(|| {
+        known.ok_or_else(|| {
             let mut names: Vec<&str> = self.profiles.keys().map(|name| &**name).collect();
             names.sort_unstable();
             let wanted = if names.is_empty() {
@@ -144,53 +122,10 @@ impl Session {
         })
     }
 
-    /// Puts into a request how it is tried.
-    fn guide(
-        &self,
-        py: Python<'_>,
-        spec: &mut RequestSpec,
-        profile: &Profile,
-        retry: &Arg<Bound<'_, PyAny>>,
-        node: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        spec.policy = match retry {
-            Arg::Unset => profile.policy.clone(),
-            Arg::Given(retry) => {
-                let resolved = self.resolve_retry.bind(py).call1((retry,))?;
-                let retry = profiles::retry(resolved.cast::<PyTuple>()?)?;
-                profile.policy_with(Some(retry))
-            }
-        };
-        if node.is_some() || profile.planner.is_some() {
-            let view = self.core.client(py)?.cluster_view();
-            if let Some(node) = node {
-                spec.node = Some(targets::target(&view, node)?);
-            } else if let Some(planner) = &profile.planner {
-                spec.plan = Some(targets::plan(&view, planner.bind(py), spec)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The timestamp of a write: the caller's, or the next one if the profile gives them.
-fn timestamp_of(
-    profile: &Profile,
-    given: Option<&Timestamp>,
-    client: &Client,
-    is_write: bool,
-) -> Option<i64> {
-    match given {
-        Some(at) => Some(at.0),
-        None => (is_write && profile.client_timestamps).then(|| client.next_timestamp()),
-    }
-}
-
-/// The row factory of a request: the profile's, or another one.
-fn factory(profile: &Profile, given: Arg<Bound<'_, PyAny>>) -> PyResult<Arc<RowFactory>> {
-    match given {
-        Arg::Unset => Ok(profile.factory.clone()),
-        Arg::Given(factory) => RowFactory::from_python(&factory).map(Arc::new),
+    /// A retry policy as a caller gives it.
+    fn resolve(&self, retry: &Bound<'_, PyAny>) -> PyResult<Retry> {
+        let resolved = self.resolve_retry.bind(retry.py()).call1((retry,))?;
+        profiles::retry(resolved.cast::<PyTuple>()?)
     }
 }
 
@@ -282,8 +217,25 @@ impl Session {
         retry: Arg<Bound<'py, PyAny>>,
         node: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Py<Request>>> {
+        let options = Options {
+            timeout,
+            consistency,
+            serial_consistency,
+            page_size,
+            paging_state,
+            timestamp,
+            idempotent,
+            tracing,
+            custom_payload,
+            now_in_seconds,
+            row_factory,
+            retry,
+            node,
+        };
         let profile = self.profile(&profile)?;
         let keyspace = keyspace.as_ref().map(Name::as_str);
+        let execution =
+            Execution::new(profile.clone_ref(py), options, |retry| self.resolve(retry))?;
         let prepared = match statement.cast::<Prepared>() {
             Ok(prepared) => Some(prepared.clone().unbind()),
             Err(_) if has_values(parameters.as_ref()) => {
@@ -294,89 +246,16 @@ impl Session {
             }
             Err(_) => None,
         };
-        let client = self.core.client(py)?;
-        let dialect = client.dialect();
-        let is_write = prepared
-            .as_ref()
-            .is_none_or(|p| p.get().newest(py).may_write());
-        let consistency = consistency.or(Level(profile.consistency)).0;
-        let serial = serial_consistency
-            .or(SerialLevel(profile.serial_consistency))
-            .0;
-        let params = QueryParams {
-            page_size: page_size.or(PageSize(profile.page_size)).0,
-            paging_state: paging_state.as_ref().map(|state| state.0.as_bytes()),
-            serial_consistency: serial,
-            timestamp: timestamp_of(profile, timestamp.as_ref(), client, is_write),
-            now_in_seconds: now(py, dialect, now_in_seconds)?,
-            ..QueryParams::new(consistency)
-        };
-        let (flags, mut body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
-        let mut expected = None;
-        let mut spec = if let Some(prepared) = &prepared {
-            let prepared = prepared.get().newest(py);
-            with_values(|values| {
+        let (spec, shaping) = match prepared {
+            Some(prepared) => {
                 let none = py.None().into_bound(py);
-                let (row, token) =
-                    prepared.bind(py, parameters.as_ref().unwrap_or(&none), values)?;
-                body.reserve(values.len() + 64);
-                // Only with an id would the server say that the columns are not these any more.
-                let known = dialect.has_metadata_id().then(|| prepared.result());
-                if let Some(known) = &known
-                    && known.can_be_skipped()
-                {
-                    expected.clone_from(&known.shape);
-                }
-                let params = QueryParams {
-                    values: BoundValues::positional(row.count as u16, values),
-                    skip_metadata: expected.is_some(),
-                    ..params
-                };
-                let execute = Execute {
-                    tablet_block: None,
-                    id: &prepared.reference.id,
-                    result_metadata_id: known.as_ref().map(|known| &*known.id),
-                    params,
-                };
-                encoded(py, execute.encode(dialect, &mut body))?;
-                let mut spec = RequestSpec::new(Opcode::Execute, body);
-                spec.token = token;
-                spec.table_keyspace = prepared.table_keyspace.clone();
-                spec.table = prepared.table.clone();
-                spec.lwt = prepared.is_lwt;
-                spec.prepared = PreparedRefs::One(prepared.reference.clone());
-                PyResult::Ok(spec)
-            })?
-        } else {
-            let keyspace = self.keyspace_of(keyspace);
-            let params = QueryParams {
-                keyspace: named(dialect, keyspace.as_ref()),
-                ..params
-            };
-            let text = text(statement)?;
-            encoded(py, Query { text, params }.encode(dialect, &mut body))?;
-            let mut spec = RequestSpec::new(Opcode::Query, body);
-            spec.keyspace = in_use(dialect, keyspace);
-            spec
-        };
-        spec.dialect = dialect;
-        spec.flags = flags;
-        spec.consistency = consistency;
-        spec.serial_consistency = serial;
-        spec.idempotent = idempotent.or(Flag(profile.idempotent)).0;
-        spec.timeout = timeout.or(Timeout(profile.timeout)).0;
-        self.guide(py, &mut spec, profile, &retry, node.as_ref())?;
-        let text = if prepared.is_none() {
-            Some(text(statement)?.into())
-        } else {
-            None
-        };
-        let shaping = Shaping {
-            prepared,
-            text,
-            expected,
-            batch: Vec::new(),
-            factory: factory(profile, row_factory)?,
+                let parameters = parameters.as_ref().unwrap_or(&none);
+                execution.of_prepared(py, &self.core, prepared, parameters)?
+            }
+            None => {
+                let keyspace = self.keyspace_of(keyspace);
+                execution.of_text(py, &self.core, text(statement)?, keyspace)?
+            }
         };
         Request::begin(
             py,
@@ -385,6 +264,67 @@ impl Session {
             Finish::Page(shaping),
         )
         .map(Some)
+    }
+
+    /// Executions of one statement for many parameter sets; see [`Many`].
+    #[pyo3(signature = (
+        statement, concurrency, stops, keep=None, *, timeout=Arg::Unset, consistency=Arg::Unset,
+        serial_consistency=Arg::Unset, page_size=Arg::Unset, paging_state=None, timestamp=None,
+        idempotent=Arg::Unset, tracing=Flag(false), custom_payload=None, keyspace=None, now_in_seconds=None,
+        row_factory=Arg::Unset, profile=Arg::Unset, retry=Arg::Unset, node=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // the options of an execution, in Python
+    fn many<'py>(
+        &self,
+        py: Python<'py>,
+        statement: Py<Prepared>,
+        concurrency: usize,
+        stops: bool,
+        keep: Option<Py<PyAny>>,
+        timeout: Arg<Timeout>,
+        consistency: Arg<Level>,
+        serial_consistency: Arg<SerialLevel>,
+        page_size: Arg<PageSize>,
+        paging_state: Option<PagingState<'py>>,
+        timestamp: Option<Timestamp>,
+        idempotent: Arg<Flag>,
+        tracing: Flag,
+        custom_payload: Option<Payload>,
+        keyspace: Option<Name>,
+        now_in_seconds: Option<Now>,
+        row_factory: Arg<Bound<'py, PyAny>>,
+        profile: Arg<Bound<'py, PyAny>>,
+        retry: Arg<Bound<'py, PyAny>>,
+        node: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Many> {
+        // A prepared statement keeps the keyspace that it was prepared in.
+        drop(keyspace);
+        let options = Options {
+            timeout,
+            consistency,
+            serial_consistency,
+            page_size,
+            paging_state,
+            timestamp,
+            idempotent,
+            tracing,
+            custom_payload,
+            now_in_seconds,
+            row_factory,
+            retry,
+            node,
+        };
+        let profile = self.profile(&profile)?.clone_ref(py);
+        let execution = Execution::new(profile, options, |retry| self.resolve(retry))?;
+        Ok(Many::new(
+            py,
+            self.core.clone(),
+            execution,
+            statement,
+            concurrency,
+            stops,
+            keep,
+        ))
     }
 
     /// Begins a batch.
@@ -412,7 +352,7 @@ impl Session {
         retry: Arg<Bound<'py, PyAny>>,
         node: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Py<Request>> {
-        let profile = self.profile(&profile)?;
+        let profile = self.profile(&profile)?.get();
         let client = self.core.client(py)?;
         let dialect = client.dialect();
         let (flags, body) = envelope(py, dialect, tracing.0, custom_payload.as_ref())?;
@@ -429,7 +369,7 @@ impl Session {
                 dialect,
                 consistency,
                 serial_consistency: serial,
-                timestamp: timestamp_of(profile, timestamp.as_ref(), client, true),
+                timestamp: execution::timestamp(profile, timestamp, client, true),
                 keyspace: keyspace.as_ref().map(Name::as_str),
                 now_in_seconds: now(py, dialect, now_in_seconds)?,
             },
@@ -440,7 +380,11 @@ impl Session {
         spec.serial_consistency = serial;
         spec.idempotent = idempotent.or(Flag(profile.idempotent)).0;
         spec.timeout = timeout.or(Timeout(profile.timeout)).0;
-        self.guide(py, &mut spec, profile, &retry, node.as_ref())?;
+        spec.policy = match retry {
+            Arg::Unset => profile.policy.clone(),
+            Arg::Given(retry) => profile.policy_with(self.resolve(&retry)?),
+        };
+        execution::direct(py, &mut spec, client, profile, node.as_ref())?;
         let shaping = Shaping {
             prepared: None,
             text: Some(format!("{kind} batch").into()),
@@ -455,84 +399,4 @@ impl Session {
             Finish::Page(shaping),
         )
     }
-}
-
-/// Whether there is anything to bind. An empty sequence is as good as none.
-pub(super) fn has_values(parameters: Option<&Bound<'_, PyAny>>) -> bool {
-    // Something without a length (an iterator) goes to the encoder, which says what it takes.
-    parameters.is_some_and(|p| !p.is_none() && p.len().map_or(true, |length| length > 0))
-}
-
-pub(super) fn text<'a>(statement: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
-    match statement.cast::<PyString>() {
-        Ok(text) => text.to_str(),
-        Err(_) => Err(refused(
-            statement,
-            "a statement",
-            "CQL text as str, or a prepared statement",
-        )),
-    }
-}
-
-/// Header flags, and the body's beginning.
-fn envelope(
-    py: Python<'_>,
-    dialect: Dialect,
-    tracing: bool,
-    custom_payload: Option<&Payload>,
-) -> PyResult<(u8, Vec<u8>)> {
-    let mut body = Vec::new();
-    let Some(payload) = custom_payload else {
-        return Ok((
-            RequestEnvelope {
-                tracing,
-                ..RequestEnvelope::default()
-            }
-            .flags(),
-            body,
-        ));
-    };
-    let envelope = RequestEnvelope {
-        tracing,
-        custom_payload: payload
-            .0
-            .iter()
-            .map(|(key, value)| (key.as_str(), Some(&value[..])))
-            .collect(),
-        body: &[],
-    };
-    encoded(py, envelope.encode_prefix(dialect, &mut body))?;
-    Ok((envelope.flags(), body))
-}
-
-/// The "now" of a request, which only v5 has a place for.
-fn now(py: Python<'_>, dialect: Dialect, given: Option<Now>) -> PyResult<Option<i32>> {
-    match given {
-        Some(_) if !dialect.has_wide_flags() => {
-            let message = format!(
-                "now_in_seconds= is part of protocol v5, and this cluster object speaks {}: leave it \
-                 out, or connect to servers that speak v5",
-                dialect.version
-            );
-            Err(bad_value(py, &message, None, None, None, None))
-        }
-        given => Ok(given.map(|now| now.0)),
-    }
-}
-
-/// The keyspace as a request names it, where requests do.
-pub(super) fn named(dialect: Dialect, keyspace: Option<&Arc<str>>) -> Option<&str> {
-    keyspace
-        .map(|keyspace| &**keyspace)
-        .filter(|_| dialect.has_wide_flags())
-}
-
-/// The keyspace that the connection has to be in, where requests cannot name it.
-pub(super) fn in_use(dialect: Dialect, keyspace: Option<Arc<str>>) -> Option<Arc<str>> {
-    keyspace.filter(|_| !dialect.has_wide_flags())
-}
-
-/// Fails if something is too long for the protocol, or not part of the version in use.
-pub(super) fn encoded(py: Python<'_>, result: Result<(), EncodeError>) -> PyResult<()> {
-    result.map_err(|e| bad_value(py, &e.to_string(), None, None, None, None))
 }

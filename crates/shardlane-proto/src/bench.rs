@@ -7,13 +7,13 @@ use std::num::NonZeroU16;
 use shardlane_routing::{HostId, Sharder, Tablet, Token};
 use shardlane_wire::Opcode;
 
-use crate::cluster::{Cluster, KeyspaceInfo, NodeInfo, NodeKey, Scope, Topology, Update};
+use crate::cluster::{Cluster, KeyspaceInfo, NodeInfo, Scope, Topology, Update};
 use crate::config::Config;
 use crate::connection::Sharding;
 use crate::ids::ConnId;
 use crate::policy::Balancing;
 use crate::pool::Pool;
-use crate::request::{QueryPlan, RequestSpec, shard_on};
+use crate::request::{Goal, QueryPlan, RequestSpec};
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -108,19 +108,18 @@ impl Plans {
     pub fn first(&mut self, token: Token) -> Option<(u32, Option<u16>)> {
         self.spec.token = Some(token);
         let spec = &self.spec;
-        let load = |cluster: &Cluster, node: NodeKey| {
-            cluster.node(node).map_or(usize::MAX, |n| {
-                n.pool.load(shard_on(cluster, spec, node), |_| 0)
-            })
+        let load = |cluster: &Cluster, goal: Goal| {
+            let node = cluster.node(goal.node);
+            node.map_or(usize::MAX, |node| node.pool.load(goal.shard, |_| 0))
         };
-        let node = QueryPlan::first(
+        let goal = QueryPlan::first(
             &mut self.cluster,
             spec,
             &self.balancing,
             load,
             &mut self.rng,
         )?;
-        Some((node.0, shard_on(&self.cluster, spec, node)))
+        Some((goal.node.0, goal.shard))
     }
 }
 

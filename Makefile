@@ -111,10 +111,11 @@ bench: $(STAMPS)/extension ## measure beside other drivers, each in an environme
 bench-micro: ## time of the core's functions, by criterion (MICRO="engine")
 	@$(CARGO) bench --quiet --manifest-path benchmarks/micro/Cargo.toml --features time --bench micro -- $(MICRO)
 
+# Only what concerns Python values needs the extension.
 .PHONY: bench-check
-bench-check: ## their instructions and allocations beside the committed ones (UPDATE=1 commits to others; needs valgrind)
+bench-check: $(if $(MICRO),,$(STAMPS)/extension) ## their instructions and allocations beside the committed ones (UPDATE=1 writes these; needs valgrind)
 	@$(CARGO) build --quiet --release --manifest-path benchmarks/micro/Cargo.toml
-	@benchmarks/micro/target/release/micro $(if $(UPDATE),update,check)
+	@MICRO_PYTHON=$(abspath $(PY)) benchmarks/micro/target/release/micro $(if $(UPDATE),update,check) $(MICRO)
 
 .PHONY: fuzz
 fuzz: ## mutations of captured traffic, and operations on the engine, SOAK_ITERATIONS of them (SOAK_SEED=n repeats a run)

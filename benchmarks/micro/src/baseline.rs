@@ -16,6 +16,14 @@ const ALLOCATIONS_TOLERANCE: f64 = 0.01;
 pub struct Cost {
     /// Instructions, including those of libc.
     pub instructions: f64,
+    /// Not counted where Python is involved.
+    #[serde(flatten)]
+    pub allocated: Option<Allocated>,
+}
+
+/// What one unit of a case allocates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Allocated {
     /// Allocations; growing counts as one.
     pub allocations: f64,
     /// Bytes of these allocations.
@@ -23,14 +31,10 @@ pub struct Cost {
 }
 
 /// The costs of all cases, and what they were measured on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// `rustc --version`.
-    pub rustc: String,
-    /// The target triple.
-    pub target: String,
-    /// `valgrind --version`.
-    pub valgrind: String,
+    /// Versions of what has a say in the counts, by name: rustc, the target, ...
+    pub surroundings: BTreeMap<String, String>,
     /// By name.
     pub cases: BTreeMap<String, Cost>,
 }
@@ -67,6 +71,33 @@ pub struct Comparison {
 }
 
 impl Baseline {
+    /// The part of it whose cases' names begin with `prefix`.
+    #[must_use]
+    pub fn part(&self, prefix: &str) -> Self {
+        let mut part = self.clone();
+        part.cases.retain(|name, _| name.starts_with(prefix));
+        part
+    }
+
+    /// Replaces the cases whose names begin with `prefix`.
+    ///
+    /// # Errors
+    /// If the others were measured in other surroundings.
+    pub fn replace_part(&mut self, prefix: &str, part: Self) -> Result<(), String> {
+        self.cases.retain(|name, _| !name.starts_with(prefix));
+        let differ = |(what, version): (&String, &String)| {
+            self.surroundings.get(what).is_some_and(|v| v != version)
+        };
+        if !self.cases.is_empty() && part.surroundings.iter().any(differ) {
+            return Err(
+                "the other cases were measured with other tools: update all of them".to_owned(),
+            );
+        }
+        self.surroundings.extend(part.surroundings);
+        self.cases.extend(part.cases);
+        Ok(())
+    }
+
     /// Compares `now` with this baseline.
     #[must_use]
     pub fn compare(&self, now: &Self) -> Comparison {
@@ -76,17 +107,12 @@ impl Baseline {
             before: self.cases.get(name).copied(),
             now: now.cases.get(name).copied(),
         });
-        let surroundings = [
-            ("rustc", &self.rustc, &now.rustc),
-            ("target", &self.target, &now.target),
-            ("valgrind", &self.valgrind, &now.valgrind),
-        ];
-        let notes = surroundings
-            .into_iter()
-            .filter(|(_, before, now)| before != now)
-            .map(|(what, before, now)| {
+        let notes = now.surroundings.iter().filter_map(|(what, now)| {
+            let before = self.surroundings.get(what).map_or("unknown", |v| v);
+            (before != now).then(|| {
                 format!("{what}: the baseline is of {before}, this is {now}, which alone may change counts")
-            });
+            })
+        });
         Comparison {
             lines: lines.collect(),
             notes: notes.collect(),
@@ -101,34 +127,26 @@ impl Line {
             (None, _) => return Change::New,
             (_, None) => return Change::Missing,
         };
-        let measures = [
-            (
-                "instructions",
-                before.instructions,
-                now.instructions,
-                before.instructions * TOLERANCE,
-            ),
-            (
-                "allocations",
-                before.allocations,
-                now.allocations,
-                ALLOCATIONS_TOLERANCE,
-            ),
-            (
+        let relative = |name, before, now| (name, before, now, before * TOLERANCE);
+        let mut measures = vec![relative(
+            "instructions",
+            before.instructions,
+            now.instructions,
+        )];
+        if let (Some(before), Some(now)) = (before.allocated, now.allocated) {
+            let (few, many) = (before.allocations, now.allocations);
+            measures.push(("allocations", few, many, ALLOCATIONS_TOLERANCE));
+            measures.push(relative(
                 "bytes",
                 before.allocated_bytes,
                 now.allocated_bytes,
-                before.allocated_bytes * TOLERANCE,
-            ),
-        ];
+            ));
+        }
         let grown = |sign: f64| -> Vec<&'static str> {
-            let has_grown =
-                |(_, before, now, slack): &(_, f64, f64, f64)| sign * (now - before) > *slack;
-            measures
-                .into_iter()
-                .filter(has_grown)
-                .map(|(name, ..)| name)
-                .collect()
+            let grown = measures
+                .iter()
+                .filter(|(_, before, now, slack)| sign * (now - before) > *slack);
+            grown.map(|(name, ..)| *name).collect()
         };
         let (worse, better) = (grown(1.0), grown(-1.0));
         if !worse.is_empty() {
@@ -174,8 +192,10 @@ impl fmt::Display for Comparison {
                 cost.map_or_else(|| "-".to_owned(), |c| format!("{:.1}", c.instructions))
             };
             let allocations = |cost: Option<Cost>| {
-                let text = |c: Cost| format!("{:.2} ({:.0} B)", c.allocations, c.allocated_bytes);
-                cost.map_or_else(|| "-".to_owned(), text)
+                let text =
+                    |a: Allocated| format!("{:.2} ({:.0} B)", a.allocations, a.allocated_bytes);
+                cost.and_then(|c| c.allocated)
+                    .map_or_else(|| "-".to_owned(), text)
             };
             let growth = match (line.before, line.now) {
                 (Some(before), Some(now)) => {

@@ -1,6 +1,6 @@
 //! Instruction counts: callgrind runs this program once for each case.
 
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,45 +28,49 @@ pub fn valgrind_version() -> Result<String, String> {
 /// # Errors
 /// The first that occurred, with what callgrind said.
 pub fn count_all(cases: &[Case]) -> Result<Vec<f64>, String> {
-    let next = AtomicUsize::new(0);
-    let counts = Mutex::new(vec![Err("not run".to_owned()); cases.len()]);
-    let work = || {
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let at = cases.iter().position(|other| other.name == case.name);
-            let count = count(case);
-            counts.lock().expect("nobody panics")[at.expect("it is one of them")] = count;
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, Into::into);
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    counts
-        .into_inner()
-        .expect("nobody panics")
-        .into_iter()
-        .collect()
+    in_parallel(cases, count)
 }
 
 /// Instructions of one unit of a case, on average.
 fn count(case: &Case) -> Result<f64, String> {
     let runs = (UNITS_MIN / case.units).max(RUNS_MIN);
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let output = Command::new("valgrind")
+    let mut command = Command::new("valgrind");
+    command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg("--toggle-collect=shardlane_measured")
         .arg(program)
-        .args(["run", case.name, &runs.to_string()])
-        .output()
-        .map_err(|_| INSTALL.to_owned())?;
-    let total = collected(&output).ok_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        format!("{}: callgrind failed: {said}", case.name)
-    })?;
+        .args(["run", case.name, &runs.to_string()]);
+    let total = collected(case.name, &mut command)?;
     Ok(total as f64 / f64::from(runs * case.units))
 }
 
-fn collected(output: &Output) -> Option<u64> {
+/// Does `work` for each of `items`, on all cores; the results in their order.
+pub(crate) fn in_parallel<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<f64, String> + Sync,
+) -> Result<Vec<f64>, String> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(vec![Err("not run".to_owned()); items.len()]);
+    let worker = || loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(item) = items.get(at) else { break };
+        let result = work(item);
+        results.lock().expect("nobody panics")[at] = result;
+    };
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
+    let results = results.into_inner().expect("nobody panics");
+    results.into_iter().collect()
+}
+
+/// Runs callgrind: how many instructions it has collected.
+pub(crate) fn collected(name: &str, command: &mut Command) -> Result<u64, String> {
+    let output = command.output().map_err(|_| INSTALL.to_owned())?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().find(|line| line.contains("Collected :"))?;
-    let total = line.rsplit(' ').next()?.parse().ok()?;
-    (output.status.success() && total > 0).then_some(total)
+    let line = said.lines().find(|line| line.contains("Collected :"));
+    let total = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    total
+        .filter(|&total| total > 0 && output.status.success())
+        .ok_or_else(|| format!("{name}: callgrind failed: {said}"))
 }

@@ -11,3 +11,4 @@ pub mod baseline;
 pub mod case;
 pub mod cases;
 pub mod instructions;
+pub mod python;

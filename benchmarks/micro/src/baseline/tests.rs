@@ -3,16 +3,21 @@ use super::*;
 fn cost(instructions: f64, allocations: f64, allocated_bytes: f64) -> Cost {
     Cost {
         instructions,
-        allocations,
-        allocated_bytes,
+        allocated: Some(Allocated {
+            allocations,
+            allocated_bytes,
+        }),
     }
+}
+
+fn surroundings(rustc: &str) -> BTreeMap<String, String> {
+    let versions = [("rustc", rustc), ("valgrind", "valgrind-3.19.0")];
+    versions.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
 }
 
 fn of(cases: &[(&str, Cost)]) -> Baseline {
     Baseline {
-        rustc: "rustc 1.95.0".to_owned(),
-        target: "x86_64-unknown-linux-gnu".to_owned(),
-        valgrind: "valgrind-3.19.0".to_owned(),
+        surroundings: surroundings("rustc 1.95.0"),
         cases: cases
             .iter()
             .map(|(name, cost)| ((*name).to_owned(), *cost))
@@ -106,7 +111,7 @@ fn other_surroundings_are_told() {
             .contains("baseline is of")
     );
     let now = Baseline {
-        rustc: "rustc 1.96.0".to_owned(),
+        surroundings: surroundings("rustc 1.96.0"),
         ..before.clone()
     };
     let comparison = before.compare(&now);
@@ -120,10 +125,34 @@ fn other_surroundings_are_told() {
 
 #[test]
 fn it_survives_the_way_through_json() {
-    let before = of(&[("a", cost(1234.5, 1.001, 65.0))]);
+    let python = Cost {
+        instructions: 10.0,
+        allocated: None,
+    };
+    let before = of(&[("a", cost(1234.5, 1.001, 65.0)), ("b", python)]);
     let text = serde_json::to_string_pretty(&before).expect("plain");
     assert_eq!(
         serde_json::from_str::<Baseline>(&text).expect("plain"),
         before
     );
+}
+
+#[test]
+fn a_part_is_compared_and_replaced_alone() {
+    let (one, two, three) = (
+        cost(1.0, 0.0, 0.0),
+        cost(2.0, 0.0, 0.0),
+        cost(3.0, 0.0, 0.0),
+    );
+    let mut all = of(&[("a/x", one), ("a/y", one), ("b/x", one)]);
+    assert!(all.part("b/").compare(&of(&[("b/x", one)])).is_passed());
+    all.replace_part("a/", of(&[("a/x", two)]))
+        .expect("the same tools");
+    assert_eq!(all, of(&[("a/x", two), ("b/x", one)]));
+    let mut newer = of(&[("a/x", three)]);
+    newer.surroundings = surroundings("rustc 1.96.0");
+    assert!(all.clone().replace_part("a/", newer.clone()).is_err());
+    all.replace_part("", newer.clone())
+        .expect("there are no others");
+    assert_eq!(all, newer);
 }

@@ -1,10 +1,12 @@
 //! `micro`: runs cases; see `usage`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use shardlane_micro::allocations::{self, Counting};
-use shardlane_micro::baseline::{Baseline, Cost};
+use shardlane_micro::baseline::{Allocated, Baseline, Cost};
 use shardlane_micro::case::Case;
+use shardlane_micro::python::{self, Python};
 use shardlane_micro::{cases, instructions};
 
 #[global_allocator]
@@ -15,8 +17,9 @@ const USAGE: &str = "usage:
   micro run CASE RUNS          runs a case, for callgrind or perf
   micro allocations [CASE]     allocations and bytes of one unit
   micro where CASE             call sites that allocate
-  micro check                  compares all costs with the baseline
-  micro update                 makes them the baseline";
+  micro check [PREFIX]         compares costs with the baseline, of all cases or of those that begin so
+  micro update [PREFIX]        makes them the baseline
+Cases that begin with python/ need an interpreter with the extension, named by MICRO_PYTHON.";
 
 /// Where the baseline is committed.
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.json");
@@ -42,8 +45,10 @@ fn main() -> ExitCode {
                 println!("{count:8.3} ({bytes:6.0} B) {site}");
             }
         }),
-        ["check"] => check(),
-        ["update"] => update(),
+        ["check"] => check(""),
+        ["check", prefix] => check(prefix),
+        ["update"] => update(""),
+        ["update", prefix] => update(prefix),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -65,33 +70,63 @@ fn run(name: &str, runs: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The costs of all cases, now.
-fn measure() -> Result<Baseline, String> {
-    let valgrind = instructions::valgrind_version()?;
-    let all = cases::all();
-    let instructions = instructions::count_all(&all)?;
+/// The costs of the cases whose names begin with `prefix`, now.
+fn measure(prefix: &str) -> Result<Baseline, String> {
+    let rounded = |number: f64, unit: f64| (number * unit).round() / unit;
+    let mut surroundings: BTreeMap<String, String> = BTreeMap::new();
+    let mut add = |what: &str, version: String| surroundings.insert(what.to_owned(), version);
+    add("rustc", env!("MICRO_RUSTC").to_owned());
+    add("target", env!("MICRO_TARGET").to_owned());
+    add("valgrind", instructions::valgrind_version()?);
+
+    let mut all = cases::all();
+    all.retain(|case| case.name.starts_with(prefix));
+    let counts = instructions::count_all(&all)?;
     let cost = |(case, instructions): (&Case, f64)| {
         let (allocations, bytes) = allocations::count(case);
-        let rounded = |number: f64, unit: f64| (number * unit).round() / unit;
-        let cost = Cost {
-            instructions: rounded(instructions, 10.0),
+        let allocated = Allocated {
             allocations: rounded(allocations, 1000.0),
             allocated_bytes: rounded(bytes, 10.0),
         };
+        let cost = Cost {
+            instructions: rounded(instructions, 10.0),
+            allocated: Some(allocated),
+        };
         (case.name.to_owned(), cost)
     };
+    let mut costs: BTreeMap<String, Cost> = all.iter().zip(counts).map(cost).collect();
+
+    let names = python::CASES.map(|(name, _)| format!("{}{name}", python::AREA));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let names: Vec<&str> = names
+        .into_iter()
+        .filter(|n| n.starts_with(prefix))
+        .collect();
+    if !names.is_empty() {
+        let python = Python::from_environment()?;
+        add("python", python.version()?);
+        let counts = python.count_all(&names)?;
+        costs.extend(names.iter().zip(counts).map(|(name, count)| {
+            let cost = Cost {
+                instructions: rounded(count, 10.0),
+                allocated: None,
+            };
+            ((*name).to_owned(), cost)
+        }));
+    }
     Ok(Baseline {
-        rustc: env!("MICRO_RUSTC").to_owned(),
-        target: env!("MICRO_TARGET").to_owned(),
-        valgrind,
-        cases: all.iter().zip(instructions).map(cost).collect(),
+        surroundings,
+        cases: costs,
     })
 }
 
-fn check() -> Result<(), String> {
+fn read() -> Result<Baseline, String> {
     let text = std::fs::read_to_string(BASELINE).map_err(|e| format!("{BASELINE}: {e}"))?;
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|e| format!("{BASELINE}: {e}"))?;
-    let comparison = baseline.compare(&measure()?);
+    serde_json::from_str(&text).map_err(|e| format!("{BASELINE}: {e}"))
+}
+
+fn check(prefix: &str) -> Result<(), String> {
+    let comparison = read()?.part(prefix).compare(&measure(prefix)?);
     print!("{comparison}");
     if !comparison.is_passed() {
         return Err("worse than the baseline, or not what it is of".to_owned());
@@ -102,8 +137,10 @@ fn check() -> Result<(), String> {
     Ok(())
 }
 
-fn update() -> Result<(), String> {
-    let text = serde_json::to_string_pretty(&measure()?).map_err(|e| e.to_string())?;
+fn update(prefix: &str) -> Result<(), String> {
+    let mut baseline = read().unwrap_or_default();
+    baseline.replace_part(prefix, measure(prefix)?)?;
+    let text = serde_json::to_string_pretty(&baseline).map_err(|e| e.to_string())?;
     std::fs::write(BASELINE, text + "\n").map_err(|e| format!("{BASELINE}: {e}"))
 }
 

@@ -17,7 +17,7 @@ class CompletedAwaits(AsyncDriver):
     name = "limit-completed-awaits"
     package = "shardlane"
     module = ""
-    modes = ("tasks",)
+    modes = ("tasks", "each")
     how: ClassVar[dict[str, str]] = {"tasks": "no request, no server"}
     workloads = ("select",)
     is_limit = True

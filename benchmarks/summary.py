@@ -22,8 +22,9 @@ def summarise(rounds: list[Round], units: int) -> dict[str, Any]:
         units: what a call counts for: rows of a page, or 1.
     """
 
-    def per_unit(amount: Callable[[Round], float], scale: float = 1e6) -> list[float]:
-        return [amount(entry) / (entry["requests"] * units) * scale for entry in rounds]
+    def per_unit(amount: Callable[[Round], float | None], scale: float = 1e6) -> list[float | None]:
+        found = [(amount(entry), entry["requests"] * units) for entry in rounds]
+        return [None if used is None else used / count * scale for used, count in found]
 
     return {
         "cpu_us": spread(per_unit(lambda r: r["user_s"] + r["system_s"]), 3),

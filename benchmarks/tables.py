@@ -56,7 +56,7 @@ def sections(document: dict[str, Any]) -> list[Section]:
 
 _LEGEND = (
     "CPU is user and system time of the whole client process; thread is what of it the thread with "
-    "the event loop (or the calling thread, with one thread) pays. Medians of the rounds, in "
+    "the event loop (or the one that calls, if it is one) pays. Medians of the rounds, in "
     "brackets least and most. Server is what the server pays. Switches are context switches, "
     "voluntary + involuntary."
 )

@@ -127,7 +127,7 @@ class Client:
             "wall_s": wall,
             "user_s": used.user_s,
             "system_s": used.system_s,
-            "thread_s": used.thread_s,
+            "thread_s": used.thread_s if self._driver.calls_from_one_thread else None,
             "voluntary": used.voluntary,
             "involuntary": used.involuntary,
             "allocations": allocated,

@@ -107,6 +107,11 @@ class Driver:
         raise NotImplementedError
 
     @property
+    def calls_from_one_thread(self) -> bool:
+        """Whether the thread of `run` makes the calls, so that its CPU time means something."""
+        return True
+
+    @property
     def call(self) -> Any:
         """The call that is measured."""
         return {
@@ -185,6 +190,10 @@ class BlockingDriver(Driver):
     """A driver whose calls block: a thread for each request in flight."""
 
     modes = ("threads", "bulk", "each")
+
+    @property
+    def calls_from_one_thread(self) -> bool:
+        return self.cell.mode == "bulk" or self.cell.in_flight == 1
 
     def run(self, job: Job) -> None:
         if self.cell.mode == "bulk":

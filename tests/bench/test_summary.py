@@ -40,6 +40,10 @@ def test_costs_are_for_each_unit() -> None:
     assert of_rows["p50_us"]["median"] == 100.0, "of a call, whatever it counts for"
 
 
+def test_what_many_threads_paid_is_no_figure_of_one() -> None:
+    assert summarise([a_round(thread_s=None)], 1)["thread_us"] is None
+
+
 def test_the_right_shard_is_a_share_of_all_rounds() -> None:
     rounds = [
         a_round(arrived={"right_shard": 900, "wrong_shard": 100, "wrong_node": 0}),

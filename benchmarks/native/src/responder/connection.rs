@@ -268,3 +268,142 @@ fn append(out: &mut Vec<u8>, header: FrameHeader, body: &[u8]) -> Fallible<()> {
     end_frame(out, mark)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shardlane_wire::{RequestEnvelope, SupportedOptions};
+
+    fn state() -> State {
+        State {
+            dialect: Dialect::V4,
+            shard: 5,
+            shard_aware_port: 19_042,
+            is_unreadable: false,
+            learning: HashMap::new(),
+        }
+    }
+
+    fn request(stream: i16, value: u8) -> Frame<'static> {
+        let bodies: [&[u8]; 2] = [
+            &[0, 1, 0xAB, 0, 10, 1, 0, 1, 0, 0, 0, 1, 1],
+            &[0, 1, 0xAB, 0, 10, 1, 0, 1, 0, 0, 0, 1, 2],
+        ];
+        Frame {
+            header: FrameHeader::request(Version::V4, stream, Opcode::Execute),
+            body: bodies[usize::from(value - 1)],
+            is_gathered: false,
+        }
+    }
+
+    #[test]
+    fn the_second_request_of_a_statement_is_answered_here() -> Fallible<()> {
+        let (mut state, mut answers) = (state(), Answers::default());
+        let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+        state.request(&request(7, 1), &answers, &mut to_client, &mut to_server)?;
+        assert_eq!(to_server.len(), 9 + request(7, 1).body.len());
+        let answer = Frame {
+            header: FrameHeader::response(Version::V4, 7, Opcode::Result),
+            body: &[0, 0, 0, 1],
+            is_gathered: false,
+        };
+        state.response(&answer, &mut answers, &mut to_client)?;
+        to_client.clear();
+        to_server.clear();
+        state.request(&request(300, 2), &answers, &mut to_client, &mut to_server)?;
+        assert!(to_server.is_empty());
+        assert_eq!(to_client, [0x84, 0, 1, 44, 8, 0, 0, 0, 4, 0, 0, 0, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_error_is_not_repeated() -> Fallible<()> {
+        let (mut state, mut answers) = (state(), Answers::default());
+        let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            to_server.clear();
+            state.request(&request(7, 1), &answers, &mut to_client, &mut to_server)?;
+            assert!(!to_server.is_empty());
+            let error = Frame {
+                header: FrameHeader::response(Version::V4, 7, Opcode::Error),
+                body: &[0, 0, 0, 0, 0, 0],
+                is_gathered: false,
+            };
+            state.response(&error, &mut answers, &mut to_client)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn supported_tells_of_this_port_and_shard() -> Fallible<()> {
+        let told = Response::Supported(vec![
+            ("SCYLLA_SHARD", vec!["0"]),
+            ("SCYLLA_NR_SHARDS", vec!["8"]),
+            ("SCYLLA_SHARDING_IGNORE_MSB", vec!["12"]),
+            (
+                "SCYLLA_SHARDING_ALGORITHM",
+                vec!["biased-token-round-robin"],
+            ),
+            (
+                "SCYLLA_PARTITIONER",
+                vec!["org.apache.cassandra.dht.Murmur3Partitioner"],
+            ),
+            ("SCYLLA_SHARD_AWARE_PORT", vec!["9999"]),
+            ("COMPRESSION", vec!["lz4"]),
+        ]);
+        let mut body = Vec::new();
+        told.encode(Version::V4, &mut body)?;
+        let frame = Frame {
+            header: FrameHeader::response(Version::V4, 3, Opcode::Supported),
+            body: &body,
+            is_gathered: false,
+        };
+        let mut out = Vec::new();
+        state().response(&frame, &mut Answers::default(), &mut out)?;
+        let mut parser = FrameParser::new(Direction::Response);
+        let mut input = &out[..];
+        let frame = parser.push(&mut input)?.ok_or("no whole frame")?;
+        assert_eq!(frame.header.stream, 3);
+        let Response::Supported(options) =
+            Response::decode(Version::V4, frame.header.opcode, frame.body)?
+        else {
+            return Err("not SUPPORTED".into());
+        };
+        let options = SupportedOptions::parse(&options)?;
+        assert_eq!(options.shard_info.map(|info| info.shard), Some(5));
+        assert_eq!(options.shard_aware_port, Some(19_042));
+        assert!(options.compression.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn startup_says_whether_requests_carry_a_metadata_id() -> Fallible<()> {
+        let options = shardlane_wire::StartupOptions {
+            cql_version: "3.0.0".to_owned(),
+            compression: None,
+            lwt_mark: None,
+            rate_limit_error: None,
+            tablets_routing_v1: false,
+            tablets_routing_v2: false,
+            use_metadata_id: true,
+            other: Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        let envelope = RequestEnvelope::default();
+        Request::Startup(options.to_message()).encode_frame(
+            Version::V4,
+            0,
+            &envelope,
+            &mut bytes,
+        )?;
+        let mut parser = FrameParser::new(Direction::Request);
+        let mut input = &bytes[..];
+        let frame = parser.push(&mut input)?.ok_or("no whole frame")?;
+        let mut state = state();
+        let mut to_server = Vec::new();
+        state.request(&frame, &Answers::default(), &mut Vec::new(), &mut to_server)?;
+        assert!(state.dialect.has_metadata_id());
+        assert_eq!(to_server, bytes, "it is handed on as it came");
+        Ok(())
+    }
+}

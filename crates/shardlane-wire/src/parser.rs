@@ -233,7 +233,10 @@ impl FrameParser {
             return None;
         }
         self.handed_out = false;
-        Some(std::mem::take(&mut self.gathered))
+        let mut body = std::mem::take(&mut self.gathered);
+        // The buffer may have been kept from a longer one.
+        body.shrink_to_fit();
+        Some(body)
     }
 
     fn push_slow<'s, 'i: 's>(
@@ -419,6 +422,21 @@ mod tests {
             parser.push(&mut &bytes[..]).unwrap().unwrap().body,
             b"0123456789"
         );
+    }
+
+    #[test]
+    fn a_taken_body_has_no_room_of_an_earlier_one() {
+        let mut parser = parser();
+        let long = frame(1, &[0; 1000]);
+        let short = frame(2, b"0123456789");
+        for bytes in [&long, &short] {
+            let (mut head, mut tail) = bytes.split_at(12);
+            assert_eq!(parser.push(&mut head), Ok(None));
+            assert!(parser.push(&mut tail).unwrap().is_some());
+        }
+        assert!(parser.buffered_capacity() >= 1000, "kept");
+        let body = parser.take_gathered().unwrap();
+        assert_eq!((&body[..], body.capacity()), (&b"0123456789"[..], 10));
     }
 
     #[test]

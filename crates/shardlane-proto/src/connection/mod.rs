@@ -45,9 +45,11 @@ const UNSENT_BYTES_MAX: usize = 16 << 20;
 /// A write buffer that has grown beyond this is given back when it is empty.
 const ROOM_KEPT_BYTES_MAX: usize = 256 << 10;
 
-/// Bodies up to so many bytes are copied to where there is room for them; a longer one that has a buffer of
-/// its own keeps it.
+/// Bodies up to so many bytes are copied out of the parser; a longer one that was gathered there is taken as it is.
 pub(crate) const COPIED_BYTES_MAX: usize = 4096;
+
+/// A body may take up so many bytes more than four times its length.
+const SPARE_BYTES_MAX: usize = 128;
 
 /// What a connection reports to its engine.
 #[derive(Debug)]
@@ -84,11 +86,13 @@ pub(crate) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// Copies the body into `buffer` and takes that, where it fits and was not allocated for far more.
+    /// Copies the body into `buffer` and takes that, where it fits and was not allocated for far more: an
+    /// application may keep its results.
     pub(crate) fn into_body(self, buffer: Vec<u8>) -> Vec<u8> {
         match self.body {
             Cow::Borrowed(bytes)
-                if bytes.len() <= buffer.capacity() && buffer.capacity() <= COPIED_BYTES_MAX =>
+                if bytes.len() <= buffer.capacity()
+                    && buffer.capacity() <= 4 * bytes.len() + SPARE_BYTES_MAX =>
             {
                 let mut body = buffer;
                 body.clear();

@@ -96,9 +96,12 @@ impl Turns {
     }
 
     fn make_specs(&mut self) {
-        let spec = |_| RequestSpec {
-            token: Some(Token(self.tokens.next() as i64)),
-            ..self.template.clone()
+        let spec = |_| {
+            let mut spec = self.template.clone();
+            spec.token = Some(Token(self.tokens.next() as i64));
+            // As the binding leaves it: the answer goes into the same buffer.
+            spec.body.reserve_exact(64);
+            spec
         };
         self.specs.extend((0..self.in_flight).map(spec));
     }

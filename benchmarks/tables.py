@@ -38,7 +38,7 @@ def sections(document: dict[str, Any]) -> list[Section]:
     if document["servers"]:
         found.append(Section("Goals", [goal_table(document)], [goals.NOTE]))
     for server in document["servers"]:
-        tables = [_cell_table(cell) for cell in server["cells"]]
+        tables = [*_ratio_tables(server), *(_cell_table(cell) for cell in server["cells"])]
         title = f"Against {server['name']}"
         found.append(Section(title, tables, [_LEGEND] if server is document["servers"][0] else []))
     costs = [_connect_table(connects) for connects in document["connects"]]
@@ -80,7 +80,7 @@ def _about(document: dict[str, Any]) -> Table:
         ["rounds", f"{plan['rounds']} of {plan['seconds']} s, drivers in turns"],
         ["took", f"{document['took_s']:.0f} s"],
     ]
-    return Table("The run", ["", ""], rows)
+    return Table("The run", ["what", "value"], rows)
 
 
 def _list(numbers: list[int]) -> str:
@@ -95,6 +95,22 @@ def goal_table(document: dict[str, Any]) -> Table:
         for goal in goals.evaluate(document)
     ]
     return Table("Goals", ["what", "goal", "measured", "met"], rows)
+
+
+def _ratio_tables(server: dict[str, Any]) -> list[Table]:
+    """How many times as much CPU each peer takes; no table without a peer or without us."""
+    names = dict.fromkeys(e["driver"] for cell in server["cells"] for e in cell["drivers"])
+    peers = [n for n in names if not DRIVERS[n].is_ours and not DRIVERS[n].is_limit]
+    rows = []
+    for cell in server["cells"]:
+        cpu = {entry["driver"]: entry["cpu_us"]["median"] for entry in cell["drivers"]}
+        for ours in (each for each in cpu if DRIVERS[each].is_ours):
+            beside = [cpu[peer] / cpu[ours] if peer in cpu else None for peer in peers]
+            rows.append([cell["title"], ours, *(_number(ratio, 2) for ratio in beside)])
+    if not rows or not peers:
+        return []
+    title = "CPU of each peer, as a multiple of shardlane's (medians; above 1 shardlane takes less)"
+    return [Table(title, ["cell", "shardlane", *peers], rows)]
 
 
 def _cell_table(cell: dict[str, Any]) -> Table:

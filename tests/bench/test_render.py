@@ -113,6 +113,12 @@ def test_goals_are_told_with_their_verdicts(run: dict[str, Any]) -> None:
     assert rows["pages, dicts: CPU for each row"][3] == "-"
 
 
+def test_peers_are_told_as_multiples_of_ours(run: dict[str, Any]) -> None:
+    table = next(s for s in tables.sections(run) if s.title.startswith("Against")).tables[0]
+    assert table.header[2:] == ["acsylla"]
+    assert [row[1:] for row in table.rows] == [[AIO, "10.40"], [AIO, "10.40"], [AIO, "-"]]
+
+
 def test_figures_show_their_ends() -> None:
     both = [entry(AIO)]
     both[0]["cpu_us"] = {"median": 2.0, "least": 1.0, "most": 3.0, "all": [1, 2, 3]}

@@ -42,6 +42,8 @@ class Driver:
     """The distribution that it belongs to, and the name of its environment."""
     module: ClassVar[str]
     """What its users import."""
+    modules_besides: ClassVar[tuple[str, ...]] = ()
+    """What else they import before they connect."""
     modes: ClassVar[tuple[str, ...]]
     how: ClassVar[dict[str, str]] = {}
     """How requests are made, for the reader of the table, by mode."""

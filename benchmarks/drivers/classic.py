@@ -19,6 +19,7 @@ class ScyllaDriver(BlockingDriver):
     name = "scylla-driver"
     package = "scylla-driver"
     module = "cassandra.cluster"
+    modules_besides = ("cassandra.concurrent", "cassandra.policies", "cassandra.query")
     how = {"bulk": "execute_concurrent"}  # noqa: RUF012
 
     def open(self) -> None:

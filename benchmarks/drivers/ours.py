@@ -28,6 +28,7 @@ class _Ours(Driver):
 
 class Aio(_Ours, AsyncDriver):
     name = "shardlane-aio"
+    modules_besides = ("shardlane.aio",)
     modes = ("tasks", "uvloop", "bulk", "each")
     how = {"bulk": "await execute_many"}  # noqa: RUF012
 

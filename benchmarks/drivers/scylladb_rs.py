@@ -12,6 +12,7 @@ class ScylladbRs(AsyncDriver):
     name = "scylladb-rs-driver"
     package = "scylladb-rs-driver"
     module = "scylla.session_builder"
+    modules_besides = ("scylla.batch", "scylla.enums", "scylla.execution_profile")
     rows_as_dicts = True
     # Others would be made by Python code, column by column.
     shapes = ("dicts",)

@@ -12,6 +12,7 @@ class Scyllapy(AsyncDriver):
     name = "scyllapy"
     package = "scyllapy"
     module = "scyllapy"
+    modules_besides = ("scyllapy.extra_types",)
     rows_as_dicts = True
     shapes = ("dicts",)
 

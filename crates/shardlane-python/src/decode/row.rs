@@ -60,9 +60,15 @@ impl Column {
     /// Decodes the next cell.
     #[inline(always)]
     fn next<'py>(&self, py: Python<'py>, input: &mut &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        read_bytes(input)
-            .and_then(|cell| self.decoder.decode_nullable(py, cell))
-            .map_err(|error| self.malformed(py, error))
+        // No closure around what is to be inlined: it would be a function of its own.
+        let decoded = match read_bytes(input) {
+            Ok(cell) => self.decoder.decode_nullable(py, cell),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.malformed(py, error)),
+        }
     }
 
     /// Passes over the next cell.

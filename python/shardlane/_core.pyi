@@ -385,6 +385,8 @@ class Cluster:
         """Host ids of the replicas of a token, by the ring; empty if they are not known."""
     def metrics(self) -> dict[str, Any]:
         """What was done so far, by the fields of `shardlane.Metrics`."""
+    def turns(self) -> dict[str, int]:
+        """How often the poll loop has turned, by driver: "io_thread", "callers", "event_loops"."""
     def latency(self, percent: float) -> float | None:
         """What `percent` of the latest requests have not exceeded, in seconds."""
     def session(

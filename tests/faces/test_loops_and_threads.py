@@ -17,6 +17,12 @@ SELECT = "SELECT name FROM users WHERE id = ?"
 PING = "SELECT key FROM system.local"
 
 
+@pytest.fixture(autouse=True, params=["adaptive", "others"])
+def driver(request, monkeypatch):
+    """The I/O thread drives at first, or callers and loops do from the beginning."""
+    monkeypatch.setenv("SHARDLANE_DRIVER", request.param)
+
+
 @pytest.fixture
 def filled(shardlane_session):
     shardlane_session.execute(TABLE)

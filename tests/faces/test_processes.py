@@ -53,6 +53,12 @@ def python(shardlane_cluster):
     return run
 
 
+@pytest.fixture(params=["adaptive", "others"])
+def driver(request, monkeypatch):
+    """In the child the I/O thread drives at first, or callers and loops do from the beginning."""
+    monkeypatch.setenv("SHARDLANE_DRIVER", request.param)
+
+
 INTERRUPTED = {
     "one request": "session.execute(PING, timeout=None)",
     "execute_many": 'session.execute_many("SELECT key FROM system.local WHERE key = ?",'
@@ -61,6 +67,7 @@ INTERRUPTED = {
 }
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("what", INTERRUPTED)
 def test_control_c_interrupts_a_blocking_call(python, what):
     """The signal is sent when the server, which never answers, has the request."""
@@ -87,6 +94,7 @@ def test_control_c_interrupts_a_blocking_call(python, what):
     assert printed.split() == ["interrupted", "local"]
 
 
+@pytest.mark.usefixtures("driver")
 def test_control_c_ends_asyncio_run(python):
     printed, _ = python(
         """
@@ -109,6 +117,7 @@ def test_control_c_ends_asyncio_run(python):
     assert printed.split() == ["interrupted"]
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_signal_handler_runs_while_a_call_waits(python):
     printed, _ = python(
         """
@@ -139,6 +148,7 @@ FORKED = {
 }
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("what", FORKED)
 def test_a_session_in_a_forked_child_gives_an_error_at_once(python, what):
     printed, complaints = python(
@@ -159,6 +169,34 @@ def test_a_session_in_a_forked_child_gives_an_error_at_once(python, what):
         """
     )
     assert printed.split() == ["refused", "True", "0", "local"], complaints
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_request_under_way_in_a_forked_child(python):
+    """It is the parent's: nobody would answer it in the child, which must not take its answer."""
+    printed, complaints = python(
+        """
+        from shardlane.testing import Cluster, faults
+        with Cluster(1, 1) as server:
+            session = server.connect()
+            for _ in range(50):
+                session.execute(PING)
+            with server.fault(faults.text("system.local"), faults.delay(0.2)):
+                request = session._core.execute(PING)
+                if child := os.fork():
+                    print(os.waitpid(child, 0)[1], flush=True)
+                    request.wait()
+                    print("answered")
+                    session.close()
+                else:
+                    try:
+                        request.wait()
+                    except exceptions.ForkError:
+                        print("refused", flush=True)
+                    os._exit(0)
+        """
+    )
+    assert printed.split() == ["refused", "0", "answered"], complaints
 
 
 def test_a_new_session_in_a_forked_child(python):
@@ -219,6 +257,7 @@ while not fault.hits:
 }
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("how", ENDS)
 def test_the_interpreter_ends_with_a_session_open(python, how):
     _, complaints = python(ENDS[how], "-X", "dev")

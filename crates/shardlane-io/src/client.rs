@@ -3,9 +3,10 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Poll, Token, Waker};
 use shardlane_proto::{
@@ -14,8 +15,10 @@ use shardlane_proto::{
 use shardlane_wire::Dialect;
 
 use crate::advisor::Advisor;
+use crate::helm::{Helm, LoopId, Steering, Turns};
 use crate::queue::{Command, Queue};
-use crate::shell::{Shared, Shell, WAKER};
+use crate::shared::Shared;
+use crate::shell::{Shell, WAKER};
 use crate::socket_options::SocketOptions;
 use crate::ticket::{Completion, Sink, Ticket};
 use crate::timestamps::Timestamps;
@@ -48,6 +51,7 @@ impl std::error::Error for StartError {}
 pub struct Client {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
+    helm: Arc<Helm>,
     timestamps: Timestamps,
     latencies: Arc<Latencies>,
     counters: Arc<Counters>,
@@ -56,7 +60,7 @@ pub struct Client {
 
 impl Client {
     /// Starts the thread, which begins to connect at once, by TLS if `tls` is given. `advisor` answers for the application, if it has a
-    /// say; it is dropped when the thread ends.
+    /// say; it is dropped when the thread ends. `steering` tells who may drive.
     ///
     /// # Errors
     /// If the system gives no thread, epoll or eventfd.
@@ -65,6 +69,7 @@ impl Client {
         tls: Option<Tls>,
         sockets: SocketOptions,
         advisor: Option<Box<dyn Advisor>>,
+        steering: Steering,
     ) -> Result<Self, StartError> {
         if config.seed == 0 {
             config.seed = RandomState::new().build_hasher().finish();
@@ -86,13 +91,17 @@ impl Client {
             sockets,
             advisor,
         );
+        let helm = Helm::new(shell, queue.clone(), shared.clone(), steering);
+        let helm = Arc::new(helm.map_err(StartError)?);
+        let run = helm.clone();
         let thread = std::thread::Builder::new()
             .name("shardlane-io".to_owned())
-            .spawn(move || shell.run())
+            .spawn(move || run.run())
             .map_err(StartError)?;
         Ok(Self {
             queue,
             shared,
+            helm,
             timestamps: Timestamps::default(),
             latencies,
             counters,
@@ -100,7 +109,7 @@ impl Client {
         })
     }
 
-    /// Hands over a request. `quietly`: do not wake the thread; [`Self::kick`] must follow soon.
+    /// Hands over a request, one of many. `quietly`: do not wake whoever drives; [`Self::kick`] must follow soon.
     pub fn submit(
         &self,
         spec: RequestSpec,
@@ -109,13 +118,71 @@ impl Client {
         quietly: bool,
     ) -> Arc<Ticket> {
         let ticket = Arc::new(Ticket::new(sink, tag));
-        self.queue
-            .push_quietly(Command::Submit(spec, Completion::new(ticket.clone())));
-        if !quietly {
-            self.queue.kick();
-        }
+        self.helm
+            .enqueue(spec, Completion::new(ticket.clone()), quietly);
         self.end_if_finished();
         ticket
+    }
+
+    /// Sees to quiet submissions.
+    pub fn kick(&self) {
+        self.queue.kick();
+    }
+
+    /// Hands over a request for which the calling thread will [`Self::wait`], as the next it does.
+    pub fn submit_to_wait(&self, spec: RequestSpec) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket::new(None, 0));
+        self.helm.submit(spec, Completion::new(ticket.clone()));
+        self.end_if_finished();
+        ticket
+    }
+
+    /// Hands over a request of the event loop `id`, whose `sink` gets the ticket back with `tag`. If `more` follow at
+    /// once they may share their way. The second value tells whether [`Self::flush`] must follow soon.
+    pub fn submit_from_loop(
+        &self,
+        id: LoopId,
+        spec: RequestSpec,
+        sink: Arc<dyn Sink>,
+        tag: u64,
+        more: bool,
+    ) -> (Arc<Ticket>, bool) {
+        let ticket = Arc::new(Ticket::new(Some(sink), tag));
+        let completion = Completion::new(ticket.clone());
+        let is_unwritten = self.helm.submit_from_loop(id, spec, completion, more);
+        self.end_if_finished();
+        (ticket, is_unwritten)
+    }
+
+    /// Sees to it that what the event loop `id` has submitted is sent.
+    pub fn flush(&self, id: LoopId) {
+        self.helm.flush_from_loop(id);
+    }
+
+    /// Whether the event loop `id`, of which `waiting` requests are under way, should drive the connections by itself.
+    /// If it can, it listens to [`Self::epoll`] and says so with [`Self::let_loop_drive`].
+    #[must_use]
+    pub fn wants_loop(&self, id: LoopId, waiting: usize) -> bool {
+        self.helm.wants_loop(id, waiting)
+    }
+
+    /// The event loop `id` drives, until it is told otherwise.
+    pub fn let_loop_drive(&self, id: LoopId) {
+        self.helm.let_loop_drive(id);
+    }
+
+    /// To be called by the event loop `id` when [`Self::epoll`] has become readable. Does not wait. False if it should
+    /// not listen any more, because it does not drive.
+    #[must_use]
+    pub fn turn_from_loop(&self, id: LoopId) -> bool {
+        self.helm.turn_from_loop(id)
+    }
+
+    /// What an event loop that drives listens to: readable if there is something to do. It belongs to the client:
+    /// listen to a duplicate.
+    #[must_use]
+    pub fn epoll(&self) -> RawFd {
+        self.helm.epoll()
     }
 
     /// A ticket that ends when requests can be sent, or when no contact point could be reached.
@@ -127,14 +194,22 @@ impl Client {
         ticket
     }
 
-    /// Wakes the thread after quiet submissions.
-    pub fn kick(&self) {
-        self.queue.kick();
+    /// Blocks until the outcome of `ticket` has arrived (then true), until `until`, or until a signal comes. Drives the
+    /// connections meanwhile, if that is quicker.
+    #[must_use]
+    pub fn wait(&self, ticket: &Ticket, until: Instant) -> bool {
+        self.helm.wait(ticket, until)
+    }
+
+    /// Who has driven so far.
+    #[must_use]
+    pub fn turns(&self) -> Turns {
+        self.helm.turns()
     }
 
     /// The caller wants no outcome any more; the ticket ends with `Cancelled`, unless it has ended already.
     pub fn cancel(&self, ticket: &Arc<Ticket>) {
-        self.queue.push(Command::Cancel(ticket.clone()));
+        self.helm.cancel(ticket);
     }
 
     /// Takes no more requests; those under way get `drain` to finish. Returns at once.

@@ -10,8 +10,11 @@
 mod advisor;
 mod client;
 mod dialect;
+mod habit;
+mod helm;
 mod queue;
 mod resolve;
+mod shared;
 mod shell;
 mod socket;
 mod socket_options;
@@ -21,6 +24,7 @@ mod tls;
 
 pub use advisor::{Advisor, Reply};
 pub use client::{Client, StartError};
+pub use helm::{LoopId, Steering, Turns};
 pub use socket_options::SocketOptions;
 pub use ticket::{Gate, Sink, Ticket};
 pub use tls::{Identity, Tls, TlsOptions, TlsOptionsError, TlsVersion, Verification};

@@ -1,10 +1,11 @@
-//! The way from callers to the I/O thread: a vector under a lock that is never held long, swapped whole,
-//! and a wake-up only if the thread sleeps.
+//! The way from callers to whoever drives: a vector under a lock that is never held long, swapped whole,
+//! and a wake-up only if nobody would look otherwise.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use mio::Waker;
@@ -27,20 +28,39 @@ pub(crate) enum Command {
     },
 }
 
+/// The driver works, and looks at the queue before it stops.
+const AWAKE: u8 = 0;
+/// The driver waits in epoll: the eventfd wakes it.
+const ASLEEP: u8 = 1;
+/// Nobody drives at the moment: the I/O thread, which is parked, has to be called.
+const ADRIFT: u8 = 2;
+
 #[derive(Debug)]
 pub(crate) struct Queue {
     commands: Mutex<Vec<Command>>,
-    sleeping: AtomicBool,
+    /// Changed to anything but [`AWAKE`] under the lock, and only while the queue is empty. So whoever has pushed
+    /// sees it, or is seen; no order beyond the lock's is needed.
+    posture: AtomicU8,
+    /// Requests handed over so far, through the queue or around it.
+    submitted: AtomicU64,
     waker: Waker,
+    io_thread: OnceLock<Thread>,
 }
 
 impl Queue {
     pub(crate) const fn new(waker: Waker) -> Self {
         Self {
             commands: Mutex::new(Vec::new()),
-            sleeping: AtomicBool::new(false),
+            posture: AtomicU8::new(AWAKE),
+            submitted: AtomicU64::new(0),
             waker,
+            io_thread: OnceLock::new(),
         }
+    }
+
+    /// Makes the current thread the one to be called when nobody drives.
+    pub(crate) fn set_io_thread(&self) {
+        let _ = self.io_thread.set(std::thread::current());
     }
 
     /// Appends without waking: [`Self::kick`] must follow.
@@ -53,11 +73,23 @@ impl Queue {
         self.kick();
     }
 
-    /// Wakes the thread if it sleeps.
+    /// Sees to it that somebody looks at the queue.
     pub(crate) fn kick(&self) {
-        if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
-            // Fails only if the eventfd is gone, and with it the thread: then tickets have ended already.
-            let _: io::Result<()> = self.waker.wake();
+        if self.posture.load(Ordering::Relaxed) == AWAKE {
+            return;
+        }
+        match self.posture.swap(AWAKE, Ordering::AcqRel) {
+            // Fails only if the eventfd is gone, and with it the engine: then tickets have ended already.
+            ASLEEP => drop::<io::Result<()>>(self.waker.wake()),
+            ADRIFT => self.call_io_thread(),
+            _ => {}
+        }
+    }
+
+    /// Ends the I/O thread's pause, if it makes one.
+    pub(crate) fn call_io_thread(&self) {
+        if let Some(thread) = self.io_thread.get() {
+            thread.unpark();
         }
     }
 
@@ -66,18 +98,43 @@ impl Queue {
         std::mem::swap(&mut *self.lock(), batch);
     }
 
-    /// Announces sleep; false if there is work after all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Announces sleep in epoll; false if there is work after all.
     pub(crate) fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        if self.lock().is_empty() {
-            return true;
+        self.stop(ASLEEP)
+    }
+
+    /// Announces that nobody drives; false if there is work after all.
+    pub(crate) fn may_drift(&self) -> bool {
+        self.stop(ADRIFT)
+    }
+
+    fn stop(&self, posture: u8) -> bool {
+        let commands = self.lock();
+        let is_empty = commands.is_empty();
+        if is_empty {
+            self.posture.store(posture, Ordering::Relaxed);
         }
-        self.awake();
-        false
+        is_empty
     }
 
     pub(crate) fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.posture.store(AWAKE, Ordering::Relaxed);
+    }
+
+    /// Counts a request.
+    pub(crate) fn count_request(&self) {
+        // By more than one thread at a time a count may be lost, which nobody minds.
+        let count = self.submitted.load(Ordering::Relaxed) + 1;
+        self.submitted.store(count, Ordering::Relaxed);
+    }
+
+    /// Requests handed over so far, about.
+    pub(crate) fn requests_submitted(&self) -> u64 {
+        self.submitted.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Command>> {

@@ -1,24 +1,22 @@
-//! The I/O thread: one turn after another of "read all, submit all, write all, deliver all, sleep".
+//! The poll loop: one turn after another of "sleep, read all, submit all, write all, deliver all". Whoever has the
+//! [`Helm`](crate::helm::Helm) calls it.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use shardlane_proto::{
-    ClusterView, ConnId, ConnectFailure, ConnectionError, Effect, Engine, Instant, Outcome,
-    PoolView,
+    ConnId, ConnectFailure, ConnectionError, Effect, Engine, Instant, Outcome, RequestSpec,
 };
-use shardlane_wire::Dialect;
 
 use crate::advisor::{Advisor, Reply};
-use crate::dialect::SharedDialect;
 use crate::queue::{Command, Queue};
 use crate::resolve::resolve;
+use crate::shared::Shared;
 use crate::socket::Sock;
 use crate::socket_options::SocketOptions;
-use crate::ticket::{Completion, Sink};
+use crate::ticket::{Completion, Sink, Ticket};
 use crate::tls::{Tls, Trouble};
 
 pub(crate) const WAKER: usize = usize::MAX;
@@ -27,49 +25,17 @@ const READ_BUFFER_BYTES: usize = 256 << 10;
 const RAW_BUFFER_BYTES: usize = 64 << 10;
 /// Reads per connection and turn: a huge page must not starve the others.
 const READS_PER_TURN_MAX: usize = 8;
-
-/// What the thread shows to others.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    cluster: Mutex<Arc<ClusterView>>,
-    pools: Mutex<Arc<Vec<PoolView>>>,
-    dialect: SharedDialect,
-    /// Grows whenever something else is shown.
-    version: AtomicU64,
-    finished: AtomicBool,
-}
-
-impl Shared {
-    pub(crate) fn cluster(&self) -> Arc<ClusterView> {
-        self.cluster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn pools(&self) -> Arc<Vec<PoolView>> {
-        self.pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn dialect(&self) -> Dialect {
-        self.dialect.load()
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::SeqCst)
-    }
-}
+const EVENTS_PER_TURN_MAX: usize = 256;
+/// Requests submitted in a row share their writes; but the first must not wait for the last of many, nor for
+/// whatever a caller does in between.
+const UNWRITTEN_MAX: usize = 16;
+const UNWRITTEN_TIME_MAX: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
 pub(crate) struct Shell {
     poll: Poll,
+    /// Taken out while they are handled.
+    events: Option<Events>,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     engine: Engine<Completion>,
@@ -84,6 +50,11 @@ pub(crate) struct Shell {
     raw: Vec<u8>,
     batch: Vec<Command>,
     completions: Vec<(Completion, Outcome)>,
+    /// To be woken at the end of a delivery.
+    sinks: Vec<Arc<dyn Sink>>,
+    /// Requests that were submitted and are not written yet, and since when.
+    unwritten: usize,
+    unwritten_since: Instant,
     epoch: Clock,
     finished: bool,
 }
@@ -100,6 +71,7 @@ impl Shell {
     ) -> Self {
         Self {
             poll,
+            events: Some(Events::with_capacity(EVENTS_PER_TURN_MAX)),
             queue,
             shared,
             engine,
@@ -113,36 +85,33 @@ impl Shell {
             buffer: vec![0; READ_BUFFER_BYTES],
             batch: Vec::new(),
             completions: Vec::new(),
+            sinks: Vec::new(),
+            unwritten: 0,
+            unwritten_since: Instant::default(),
             epoch: Clock::now(),
             finished: false,
         }
     }
 
-    pub(crate) fn run(mut self) {
-        /// Marks the end even if the thread unwinds, and ends commands that nobody will look at.
-        struct End(Arc<Queue>, Arc<Shared>);
-        impl Drop for End {
-            fn drop(&mut self) {
-                self.1.finished.store(true, Ordering::SeqCst);
-                self.0.swap(&mut Vec::new());
+    /// One turn of the poll loop; it sleeps until something happens or is due, for at most `limit`. Returns whether
+    /// a signal interrupted the sleep.
+    pub(crate) fn turn(&mut self, limit: Option<Duration>) -> bool {
+        let Some(mut events) = self.events.take() else {
+            return false;
+        };
+        let timeout = self.sleep_time(limit);
+        let interrupted = match self.poll.poll(&mut events, timeout) {
+            Ok(()) => false,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                true
             }
-        }
-        let _end = End(self.queue.clone(), self.shared.clone());
-        let mut events = Events::with_capacity(256);
-        while !self.finished {
-            self.turn(&mut events);
-        }
-    }
-
-    /// One turn of the poll loop: whoever calls it in a loop drives the cluster object.
-    fn turn(&mut self, events: &mut Events) {
-        let timeout = self.sleep_time();
-        match self.poll.poll(events, timeout) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
             // epoll itself failing leaves nothing to go on with; dropping the engine ends all tickets.
-            Err(_) => self.finished = true,
-        }
+            Err(_) => {
+                self.finished = true;
+                false
+            }
+        };
         self.queue.awake();
         let now = self.now();
         for conn in std::mem::take(&mut self.unread) {
@@ -153,33 +122,121 @@ impl Shell {
                 self.handle_event(now, event);
             }
         }
+        self.events = Some(events);
         // Answers first: their callers work on while we write.
         self.deliver(now);
         self.take_commands(now);
         if self.engine.next_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }
+        self.flush_at(now);
+        interrupted
+    }
+
+    /// Takes a request without the queue, and writes it; if `more` follow at once, after a while or some of them. If
+    /// it then has not been written ([`Self::has_unwritten`]) [`Self::flush`] must follow, or a turn.
+    pub(crate) fn submit(&mut self, spec: RequestSpec, completion: Completion, more: bool) {
+        let now = self.now();
+        // What was queued before comes before.
+        self.take_commands(now);
+        self.begin(now, spec, completion);
+        if self.unwritten == 0 {
+            self.unwritten_since = now;
+        }
+        self.unwritten += 1;
+        let since = now.since(self.unwritten_since);
+        if !more || self.unwritten >= UNWRITTEN_MAX || since >= UNWRITTEN_TIME_MAX {
+            self.flush_at(now);
+        }
+    }
+
+    /// Gives a request up.
+    pub(crate) fn cancel(&mut self, ticket: &Ticket) {
+        let now = self.now();
+        self.take_commands(now);
+        self.engine.cancel(now, ticket.key());
+        self.flush_at(now);
+    }
+
+    pub(crate) const fn has_unwritten(&self) -> bool {
+        self.unwritten > 0
+    }
+
+    /// Writes what was submitted, and what was queued meanwhile.
+    pub(crate) fn flush(&mut self) {
+        let now = self.now();
+        self.take_commands(now);
+        self.flush_at(now);
+    }
+
+    fn flush_at(&mut self, now: Instant) {
+        self.unwritten = 0;
         self.carry_out(now);
         self.write_all(now);
         self.carry_out(now);
         self.deliver(now);
     }
 
+    /// Whether the engine is at its end, and the shell with it.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Requests that have no outcome yet.
+    pub(crate) fn requests_under_way(&self) -> usize {
+        self.engine.requests_under_way()
+    }
+
+    /// Whether the next turn has something to do that no event will tell of.
+    pub(crate) const fn has_leftovers(&self) -> bool {
+        self.has_unwritten() || self.needs_turn()
+    }
+
+    /// The same, but for requests to write.
+    pub(crate) const fn needs_turn(&self) -> bool {
+        self.finished || !self.unread.is_empty()
+    }
+
+    /// Whether something is due in `time` from now, or before.
+    pub(crate) fn is_due_within(&mut self, time: Duration) -> bool {
+        let now = self.now();
+        self.engine
+            .next_timeout()
+            .is_some_and(|at| at.since(now) <= time)
+    }
+
+    /// Another handle on what becomes readable when a turn has something to do.
+    pub(crate) fn epoll(&self) -> io::Result<Registry> {
+        self.poll.registry().try_clone()
+    }
+
     fn now(&self) -> Instant {
         Instant(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
-    fn sleep_time(&mut self) -> Option<Duration> {
-        let due = self.engine.next_timeout();
-        if !self.unread.is_empty() || !self.queue.may_sleep() {
+    fn sleep_time(&mut self, limit: Option<Duration>) -> Option<Duration> {
+        let no_time = limit == Some(Duration::ZERO);
+        if no_time || self.has_leftovers() || !self.queue.may_sleep() {
             return Some(Duration::ZERO);
         }
-        let now = self.now();
+        let due = self.engine.next_timeout().map(|at| at.since(self.now()));
+        let time = match (due, limit) {
+            (Some(due), Some(limit)) => due.min(limit),
+            (due, limit) => due.or(limit)?,
+        };
         // epoll counts in milliseconds: round up, so as not to wake before the time and spin.
-        due.map(|at| match at.since(now) {
+        Some(match time {
             Duration::ZERO => Duration::ZERO,
             left => left + Duration::from_micros(999),
         })
+    }
+
+    fn begin(&mut self, now: Instant, spec: RequestSpec, completion: Completion) {
+        let ticket = completion.clone_ticket();
+        let key = self.engine.submit(now, spec, completion);
+        if let Some(ticket) = ticket {
+            ticket.set_key(key);
+        }
     }
 
     fn take_commands(&mut self, now: Instant) {
@@ -187,13 +244,7 @@ impl Shell {
         self.queue.swap(&mut batch);
         for command in batch.drain(..) {
             match command {
-                Command::Submit(spec, completion) => {
-                    let ticket = completion.clone_ticket();
-                    let key = self.engine.submit(now, spec, completion);
-                    if let Some(ticket) = ticket {
-                        ticket.set_key(key);
-                    }
-                }
+                Command::Submit(spec, completion) => self.begin(now, spec, completion),
                 Command::Cancel(ticket) => self.engine.cancel(now, ticket.key()),
                 Command::WhenReady(completion) => self.engine.when_ready(completion),
                 Command::Resolved { host, result } => {
@@ -359,31 +410,17 @@ impl Shell {
             self.publish(now);
         }
         self.engine.take_completions(&mut self.completions);
-        let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
         for (completion, outcome) in self.completions.drain(..) {
-            if let Some(sink) = completion.complete(outcome)
-                && !sinks.iter().any(|s| Arc::ptr_eq(s, &sink))
-            {
-                sinks.push(sink);
-            }
+            completion.complete(outcome, &mut self.sinks);
         }
-        for sink in sinks {
+        for sink in self.sinks.drain(..) {
             sink.wake();
         }
     }
 
     fn publish(&mut self, now: Instant) {
-        self.shared.dialect.store(self.engine.dialect());
-        *self
-            .shared
-            .cluster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = self.engine.cluster_view();
-        *self
-            .shared
-            .pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(self.engine.pool_views(now));
-        self.shared.version.fetch_add(1, Ordering::Release);
+        let pools = Arc::new(self.engine.pool_views(now));
+        let (dialect, cluster) = (self.engine.dialect(), self.engine.cluster_view());
+        self.shared.publish(dialect, cluster, pools);
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use shardlane_proto::{Outcome, RequestError, RequestErrorKind, RequestKey};
 
-/// Somebody who wants to hear of finished tickets, many at a time. Called on the I/O thread: must not block.
-pub trait Sink: Send + Sync {
+/// Somebody who wants to hear of finished tickets, many at a time. Called by whoever drives: must not block.
+pub trait Sink: fmt::Debug + Send + Sync {
     /// `ticket` has its outcome.
     fn push(&self, ticket: Arc<Ticket>);
 
@@ -137,9 +137,11 @@ impl Completion {
         self.0.clone()
     }
 
-    /// Delivers the outcome. Returns the sink to wake when the batch is complete.
-    pub(crate) fn complete(mut self, outcome: Outcome) -> Option<Arc<dyn Sink>> {
-        deliver(self.0.take()?, outcome)
+    /// Delivers the outcome, and notes its sink in `sinks`, which are to be woken when the batch is complete.
+    pub(crate) fn complete(mut self, outcome: Outcome, sinks: &mut Vec<Arc<dyn Sink>>) {
+        if let Some(ticket) = self.0.take() {
+            deliver(ticket, outcome, sinks);
+        }
     }
 }
 
@@ -150,23 +152,28 @@ impl Drop for Completion {
                 kind: RequestErrorKind::Closed,
                 attempts: Vec::new(),
             };
-            if let Some(sink) = deliver(ticket, Err(Box::new(error))) {
+            let mut sinks = Vec::new();
+            deliver(ticket, Err(Box::new(error)), &mut sinks);
+            for sink in sinks {
                 sink.wake();
             }
         }
     }
 }
 
-fn deliver(ticket: Arc<Ticket>, outcome: Outcome) -> Option<Arc<dyn Sink>> {
+fn deliver(ticket: Arc<Ticket>, outcome: Outcome, sinks: &mut Vec<Arc<dyn Sink>>) {
     let before = std::mem::replace(&mut *ticket.lock(), State::Done(outcome));
     if matches!(before, State::Pending { watched: true }) {
         ticket.arrived.notify_all();
     }
-    let sink = ticket.sink.clone();
-    if let Some(sink) = &sink {
-        sink.push(ticket);
-    }
-    sink
+    let Some(sink) = &ticket.sink else { return };
+    // There are few: one for each event loop.
+    let at = sinks.iter().position(|known| Arc::ptr_eq(known, sink));
+    let at = at.unwrap_or_else(|| {
+        sinks.push(sink.clone());
+        sinks.len() - 1
+    });
+    sinks[at].push(ticket);
 }
 
 #[cfg(test)]

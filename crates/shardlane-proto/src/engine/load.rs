@@ -52,6 +52,12 @@ impl<C> Engine<C> {
         load
     }
 
+    /// Requests that have no outcome yet, those that the engine makes of its own accord included.
+    #[must_use]
+    pub fn requests_under_way(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Timers that were brought forward leave their old entries in the heap until these are due. Where that
     /// happens often (a node that is reported down again and again) they are cleared out before.
     pub(super) fn forget_old_timers(&mut self) {

@@ -4,24 +4,30 @@
 //! reader callback, [`Batcher::on_ready`], takes the list and wakes each waiting task. A task's own
 //! wake-up is called directly, in its context, instead of going through `call_soon`: that costs a third
 //! of what an `asyncio.Future` does, and everything happens in one iteration of the loop.
+//!
+//! A loop with few requests under way drives the connections by itself: it listens to their epoll, and
+//! [`Batcher::on_drive`] reads what has come, wakes the tasks that waited for it, and writes what these ask next.
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
+use pyo3::intern;
 use pyo3::prelude::*;
-use shardlane_io::{Client, Sink, Ticket};
+use shardlane_io::{Client, LoopId, Sink, Ticket};
+use shardlane_proto::RequestSpec;
 use slab::Slab;
 
+use super::fork::Origin;
 use super::future;
 use super::request::Request;
 
 /// Requests submitted by tasks that one batch wakes leave together; but the first must not wait for the
-/// last of a large batch, so after this many the I/O thread is woken.
+/// last of a large batch, so after this many the I/O thread is woken, if it drives.
 const HELD_MAX: usize = 16;
 
 thread_local! {
@@ -56,6 +62,26 @@ impl Sink for ReadyList {
     }
 }
 
+/// While it lives the eventfd is not written to: the loop looks at the list next, by itself.
+struct Quiet<'a>(&'a ReadyList);
+
+impl<'a> Quiet<'a> {
+    fn new(ready: &'a ReadyList) -> Self {
+        ready.signalled.store(true, Ordering::SeqCst);
+        Self(ready)
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        self.0.signalled.store(false, Ordering::SeqCst);
+        if std::thread::panicking() {
+            // A turn that failed has ended all tickets, and the loop will not look by itself.
+            self.0.wake();
+        }
+    }
+}
+
 /// The event loop's side: one per cluster object and loop.
 #[pyclass(frozen)]
 pub(super) struct Batcher {
@@ -67,6 +93,14 @@ pub(super) struct Batcher {
     ready: Arc<ReadyList>,
     waiting: Mutex<Slab<Option<Py<Request>>>>,
     client: std::sync::Weak<Client>,
+    origin: Origin,
+    id: LoopId,
+    /// A handle on the connections' epoll. Kept open while the loop may listen to it: the number of a closed one
+    /// would soon be another file's.
+    epoll: OwnedFd,
+    drives: AtomicBool,
+    /// Requests wait for [`Self::flush`], and it has been arranged for.
+    flushes: AtomicBool,
     stepping: AtomicBool,
     held: AtomicUsize,
 }
@@ -91,6 +125,9 @@ impl Batcher {
             signalled: AtomicBool::new(false),
             event,
         });
+        // SAFETY: the client is alive, and its descriptor with it.
+        let epoll = unsafe { BorrowedFd::borrow_raw(client.epoll()) }.try_clone_to_owned();
+        let epoll = epoll.map_err(|e| PyOSError::new_err(e.to_string()))?;
         let done = event_loop.call_method0("create_future")?;
         done.call_method1("set_result", (py.None(),))?;
         let batcher = Bound::new(
@@ -102,6 +139,11 @@ impl Batcher {
                 ready,
                 waiting: Mutex::new(Slab::new()),
                 client: Arc::downgrade(client),
+                origin: Origin::here(),
+                id: LoopId::new(),
+                epoll,
+                drives: AtomicBool::new(false),
+                flushes: AtomicBool::new(false),
                 stepping: AtomicBool::new(false),
                 held: AtomicUsize::new(0),
             },
@@ -141,8 +183,54 @@ impl Batcher {
         }
     }
 
+    /// Hands over a request, whose ticket comes back with `tag`.
+    pub(super) fn submit(
+        slf: &Bound<'_, Self>,
+        client: &Client,
+        spec: RequestSpec,
+        tag: u64,
+    ) -> PyResult<Arc<Ticket>> {
+        let (py, this) = (slf.py(), slf.get());
+        if client.wants_loop(this.id, lock(&this.waiting).len()) {
+            Self::drive(slf, client)?;
+        }
+        let (ticket, is_unwritten) =
+            client.submit_from_loop(this.id, spec, this.ready.clone(), tag, this.hold());
+        // At the end of a batch it is flushed anyway.
+        if is_unwritten
+            && !this.stepping.load(Ordering::Relaxed)
+            && !this.flushes.swap(true, Ordering::Relaxed)
+        {
+            let flush = slf.getattr(intern!(py, "flush"))?;
+            let event_loop = this.event_loop.bind(py);
+            event_loop.call_method1(intern!(py, "call_soon"), (flush,))?;
+        }
+        Ok(ticket)
+    }
+
+    /// Begins to drive the connections.
+    fn drive(slf: &Bound<'_, Self>, client: &Client) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if !this.drives.swap(true, Ordering::Relaxed) {
+            let listener = (this.epoll.as_raw_fd(), slf.getattr("on_drive")?);
+            this.event_loop
+                .bind(py)
+                .call_method1("add_reader", listener)?;
+        }
+        client.let_loop_drive(this.id);
+        Ok(())
+    }
+
+    fn stop_driving(&self, py: Python<'_>) -> PyResult<()> {
+        if self.drives.swap(false, Ordering::Relaxed) {
+            let event_loop = self.event_loop.bind(py);
+            event_loop.call_method1("remove_reader", (self.epoll.as_raw_fd(),))?;
+        }
+        Ok(())
+    }
+
     /// Whether a submission may be left to the wake-up at the end of the batch.
-    pub(super) fn hold(&self) -> bool {
+    fn hold(&self) -> bool {
         if !self.stepping.load(Ordering::Relaxed) {
             return false;
         }
@@ -157,8 +245,23 @@ impl Batcher {
         let event_loop = self.event_loop.bind(py);
         if !event_loop.call_method0("is_closed")?.is_truthy()? {
             event_loop.call_method1("remove_reader", (self.ready.event.as_raw_fd(),))?;
+            self.stop_driving(py)?;
         }
         Ok(())
+    }
+
+    /// Wakes the tasks of all tickets that are ready, and sends what they ask next.
+    fn step(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        this.ready.signalled.store(false, Ordering::SeqCst);
+        this.stepping.store(true, Ordering::Relaxed);
+        let outer = STEPPING.replace(Some(slf.clone().unbind()));
+        let result = this.step_all(py);
+        drop(STEPPING.replace(outer));
+        this.stepping.store(false, Ordering::Relaxed);
+        this.held.store(0, Ordering::Relaxed);
+        this.flush();
+        result
     }
 
     fn step_all(&self, py: Python<'_>) -> PyResult<()> {
@@ -191,23 +294,41 @@ impl Batcher {
 
 #[pymethods]
 impl Batcher {
-    /// The reader callback of the event loop.
+    /// The reader callback of the event loop: others have finished tickets.
     fn on_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
         let mut count = [0; 8];
         // Nothing to read means that somebody else did: the list tells.
-        let _ = (&this.ready.event).read(&mut count);
-        this.ready.signalled.store(false, Ordering::SeqCst);
-        this.stepping.store(true, Ordering::Relaxed);
-        let outer = STEPPING.replace(Some(slf.clone().unbind()));
-        let result = this.step_all(py);
-        drop(STEPPING.replace(outer));
-        this.stepping.store(false, Ordering::Relaxed);
-        this.held.store(0, Ordering::Relaxed);
-        if let Some(client) = this.client.upgrade() {
-            client.kick();
+        let _ = (&slf.get().ready.event).read(&mut count);
+        Self::step(slf)
+    }
+
+    /// The reader callback of the event loop for connections: there is something to do.
+    fn on_drive(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if !this.origin.is_here() {
+            // The parent's: a look would take away what it waits for.
+            return Ok(());
         }
-        result
+        let quiet = Quiet::new(&this.ready);
+        let drives = this
+            .client
+            .upgrade()
+            .is_some_and(|client| client.turn_from_loop(this.id));
+        drop(quiet);
+        let stopped = if drives {
+            Ok(())
+        } else {
+            this.stop_driving(py)
+        };
+        Self::step(slf).and(stopped)
+    }
+
+    /// Sends what was submitted.
+    fn flush(&self) {
+        self.flushes.store(false, Ordering::Relaxed);
+        if let Some(client) = self.client.upgrade().filter(|_| self.origin.is_here()) {
+            client.flush(self.id);
+        }
     }
 }
 

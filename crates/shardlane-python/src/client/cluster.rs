@@ -13,7 +13,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
-use shardlane_io::Client;
+use shardlane_io::{Client, Steering};
 use shardlane_proto::{
     ClientRoute, ClientRoutes, Compression, Config, ConnectionView, ContactPoint, NodeView,
     NoticeLevel, Opened, PoolSize, PoolView, RequestSpec, Severity, ShardAwareness,
@@ -338,6 +338,7 @@ impl Cluster {
             tls.map(|t| t.0.clone()),
             socket_options.map(Into::into).unwrap_or_default(),
             callouts.map(|c| c.advisor()),
+            steering()?,
         )
         .map_err(|e| errors::plain(py, "internal", &e.to_string()))?;
         let core = Core {
@@ -514,6 +515,16 @@ impl Cluster {
         metrics::describe(py, self.core.client(py)?)
     }
 
+    /// How often the poll loop has turned, by who drove it.
+    fn turns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let turns = self.core.client(py)?.turns();
+        let counts = PyDict::new(py);
+        counts.set_item("io_thread", turns.io_thread)?;
+        counts.set_item("callers", turns.callers)?;
+        counts.set_item("event_loops", turns.event_loops)?;
+        Ok(counts)
+    }
+
     /// A session; `profiles` are those that have names, `resolve_retry` describes retry policies.
     fn session(
         &self,
@@ -536,6 +547,18 @@ pub(super) fn describe_node<'py>(py: Python<'py>, node: &NodeView) -> PyResult<B
     info.set_item("rack", &*node.rack)?;
     info.set_item("release_version", &*node.release_version)?;
     Ok(info)
+}
+
+/// Who may drive the connections, by the environment: so that tests and measurements can have it their way.
+fn steering() -> PyResult<Steering> {
+    match std::env::var("SHARDLANE_DRIVER").as_deref() {
+        Err(_) | Ok("" | "adaptive") => Ok(Steering::Adaptive),
+        Ok("io-thread") => Ok(Steering::IoThread),
+        Ok("others") => Ok(Steering::Others),
+        Ok(other) => Err(PyValueError::new_err(format!(
+            "SHARDLANE_DRIVER={other}: give adaptive, io-thread or others"
+        ))),
+    }
 }
 
 fn routes((connections, shard_aware_port): RoutesArg) -> PyResult<ClientRoutes> {

@@ -64,10 +64,10 @@ struct UnderWay {
 }
 
 /// The I/O thread's side: what has ended, and who waits for how much of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Ended(Mutex<Arrivals>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Arrivals {
     tickets: Vec<Arc<Ticket>>,
     waiting: Option<(usize, Gate)>,

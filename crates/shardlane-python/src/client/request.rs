@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 use pyo3::{ffi, intern};
-use shardlane_io::{Client, Gate, Sink, Ticket};
+use shardlane_io::{Client, Gate, Ticket};
 use shardlane_proto::{PoolView, RequestError, RequestErrorKind, RequestSpec};
 
 use super::batcher::Batcher;
@@ -78,15 +78,17 @@ impl Request {
         operation: Operation,
         finish: Finish,
     ) -> PyResult<Py<Self>> {
-        Self::park(
-            py,
-            core,
-            finish,
-            |client, sink, tag, quietly| match operation {
-                Operation::Submit(spec) => client.submit(spec, sink, tag, quietly),
-                Operation::WhenReady => client.when_ready(sink, tag),
-            },
-        )
+        Self::park(py, core, finish, |client, batcher, tag| {
+            Ok(match (operation, batcher) {
+                (Operation::Submit(spec), Some(batcher)) => {
+                    Batcher::submit(batcher, client, spec, tag)?
+                }
+                (Operation::Submit(spec), None) => client.submit_to_wait(spec),
+                (Operation::WhenReady, batcher) => {
+                    client.when_ready(batcher.map(|b| b.get().sink()), tag)
+                }
+            })
+        })
     }
 
     /// Ends when the gate is dropped, which `hand_over` gives away.
@@ -95,10 +97,10 @@ impl Request {
         core: &Arc<Core>,
         hand_over: impl FnOnce(Gate),
     ) -> PyResult<Py<Self>> {
-        Self::park(py, core, Finish::Gate, |_, sink, tag, _| {
-            let (ticket, gate) = Ticket::gate(sink, tag);
+        Self::park(py, core, Finish::Gate, |_, batcher, tag| {
+            let (ticket, gate) = Ticket::gate(batcher.map(|b| b.get().sink()), tag);
             hand_over(gate);
-            ticket
+            Ok(ticket)
         })
     }
 
@@ -107,19 +109,12 @@ impl Request {
         py: Python<'_>,
         core: &Arc<Core>,
         finish: Finish,
-        begin: impl FnOnce(&Client, Option<Arc<dyn Sink>>, u64, bool) -> Arc<Ticket>,
+        begin: impl FnOnce(&Client, Option<&Bound<'_, Batcher>>, u64) -> PyResult<Arc<Ticket>>,
     ) -> PyResult<Py<Self>> {
         let client = core.client(py)?;
         let batcher = core.running_batcher(py, client)?;
-        let (sink, tag, quietly) = match &batcher {
-            Some(batcher) => (
-                Some(batcher.get().sink()),
-                batcher.get().reserve(),
-                batcher.get().hold(),
-            ),
-            None => (None, 0, false),
-        };
-        let ticket = begin(client, sink, tag, quietly);
+        let tag = batcher.as_ref().map_or(0, |b| b.get().reserve());
+        let ticket = begin(client, batcher.as_ref(), tag)?;
         let request = Py::new(
             py,
             Self {
@@ -349,8 +344,9 @@ impl Request {
     fn wait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         while !this.ticket.is_done() {
-            let ticket = &this.ticket;
-            let done = py.detach(|| ticket.wait_until(Instant::now() + SIGNAL_INTERVAL));
+            // In a forked child nobody would answer.
+            let (client, ticket) = (this.core.client(py)?, &this.ticket);
+            let done = py.detach(|| client.wait(ticket, Instant::now() + SIGNAL_INTERVAL));
             if !done && let Err(interrupt) = py.check_signals() {
                 Self::cancel(slf, None)?;
                 return Err(interrupt);

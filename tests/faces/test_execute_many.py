@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 
 import pytest
 
@@ -205,3 +207,36 @@ async def test_what_is_no_error_of_a_request_is_raised(session):
 
     with pytest.raises(LookupError):
         await session.execute_many(INSERT, [(3, 3), Wrong()], raise_on_error=False)
+
+
+async def test_what_was_taken_is_sent_while_the_source_waits(session, server, face):
+    await session.execute(TABLE)
+    await session.prepare(INSERT)
+    with server.fault(faults.opcode("EXECUTE"), faults.delay(0)) as fault:
+
+        def source():
+            for n in range(1, 4):
+                yield (n, n)
+                give_up = time.monotonic() + 10
+                while fault.hits < n and time.monotonic() < give_up:
+                    time.sleep(0.001)
+                assert fault.hits == n
+
+        assert (await session.execute_many(INSERT, source())).count == 3
+
+
+async def test_what_an_asynchronous_source_gave_is_sent_while_it_waits(session, server, face):
+    if face.is_blocking:
+        pytest.skip("the blocking face takes none")
+    await session.execute(TABLE)
+    await session.prepare(INSERT)
+    with server.fault(faults.opcode("EXECUTE"), faults.delay(0)) as fault:
+
+        async def source():
+            for n in range(1, 4):
+                yield (n, n)
+                async with asyncio.timeout(10):
+                    while fault.hits < n:  # noqa: ASYNC110 - the server is in another thread
+                        await asyncio.sleep(0.001)
+
+        assert (await session.execute_many(INSERT, source())).count == 3

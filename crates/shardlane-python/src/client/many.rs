@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyIterator, PyList, PyType};
@@ -19,7 +20,8 @@ use super::page::{Page, Shaping};
 use super::prepared::Prepared;
 use super::request::{self, Request};
 
-/// Requests that are submitted before the I/O thread is woken: the first must not wait for the last of many.
+/// Requests that are submitted before the I/O thread is woken, where they come from a list: the first must not
+/// wait for the last of many.
 const HELD_MAX: usize = 16;
 
 /// RESULT of kind Void: all there is to know of a write that went through.
@@ -125,6 +127,7 @@ impl Many {
         position: usize,
         parameters: &Bound<'_, PyAny>,
         again: bool,
+        may_hold: bool,
     ) -> PyResult<()> {
         let statement = self.statement.clone_ref(py);
         let request = self
@@ -139,7 +142,7 @@ impl Many {
         let State {
             under_way, held, ..
         } = &mut *state;
-        *held = (*held + 1) % HELD_MAX;
+        *held = if may_hold { (*held + 1) % HELD_MAX } else { 0 };
         let place = under_way.vacant_entry();
         let tag = place.key() as u64;
         let ticket = client.submit(spec, Some(self.ended.clone()), tag, *held != 0);
@@ -162,7 +165,7 @@ impl Many {
                 let changed = matches!(error.kind, RequestErrorKind::PreparedChanged(_));
                 let error = request::failure(py, &self.core, &error, &entry.shaping)?;
                 if changed && !entry.again {
-                    return self.submit(py, position, entry.parameters.bind(py), true);
+                    return self.submit(py, position, entry.parameters.bind(py), true, true);
                 }
                 Err(error)
             }
@@ -199,9 +202,24 @@ impl Many {
         Request::gate(py, &self.core, |gate| self.ended.open_at(wanted, gate))
     }
 
-    fn has_stopped(&self) -> bool {
-        self.stops && lock(&self.state).has_failed
+    fn begin(&self, py: Python<'_>, parameters: &Bound<'_, PyAny>, may_hold: bool) -> PyResult<()> {
+        let position = {
+            let mut state = lock(&self.state);
+            state.count += 1;
+            state.count - 1
+        };
+        if self.keep.is_some() {
+            self.results.bind(py).append(py.None())?;
+        }
+        self.submit(py, position, parameters, false, may_hold)
     }
+}
+
+/// Whether the next parameter set is there at once: a generator may wait, for whatever it likes, and what was
+/// submitted before must not wait with it.
+fn never_waits(source: &Bound<'_, PyIterator>) -> bool {
+    let class = source.get_type_ptr();
+    class == &raw mut ffi::PyListIter_Type || class == &raw mut ffi::PyTupleIter_Type
 }
 
 fn is_void(answer: &Answer) -> bool {
@@ -228,26 +246,21 @@ impl Many {
 
     /// Begins the execution for one parameter set.
     fn add(&self, py: Python<'_>, parameters: &Bound<'_, PyAny>) -> PyResult<()> {
-        let position = {
-            let mut state = lock(&self.state);
-            state.count += 1;
-            state.count - 1
-        };
-        if self.keep.is_some() {
-            self.results.bind(py).append(py.None())?;
-        }
-        self.submit(py, position, parameters, false)
+        self.begin(py, parameters, false)
     }
 
     /// Takes parameter sets and begins their executions until enough are under way; true at the end of the source.
     fn fill(&self, py: Python<'_>, source: &Bound<'_, PyIterator>) -> PyResult<bool> {
-        let mut room = self.concurrency.saturating_sub(self.__len__());
-        while room > 0 && !self.has_stopped() {
+        let may_hold = never_waits(source);
+        // Meanwhile nothing is taken out.
+        for _ in self.__len__()..self.concurrency {
+            if self.stops && lock(&self.state).has_failed {
+                break;
+            }
             match source.clone().next() {
                 None => return Ok(true),
-                Some(parameters) => self.add(py, &parameters?)?,
+                Some(parameters) => self.begin(py, &parameters?, may_hold)?,
             }
-            room = self.concurrency.saturating_sub(self.__len__());
         }
         Ok(false)
     }

@@ -210,6 +210,8 @@ async def test_what_is_no_error_of_a_request_is_raised(session):
 
 
 async def test_what_was_taken_is_sent_while_the_source_waits(session, server, face):
+    if not face.is_blocking:
+        pytest.skip("it would hold up the loop, which may be what drives the connections")
     await session.execute(TABLE)
     await session.prepare(INSERT)
     with server.fault(faults.opcode("EXECUTE"), faults.delay(0)) as fault:

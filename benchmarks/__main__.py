@@ -49,7 +49,7 @@ def _say(text: str) -> None:
 def _save(name: str, document: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     written = {
-        "json": json.dumps(document, indent=1) + "\n",
+        "json": json.dumps(document, separators=(",", ":")) + "\n",
         "md": markdown.document(tables.sections(document)),
         "html": page.render(document),
     }

@@ -168,7 +168,11 @@ impl RowEncoder {
             self.encode_dict(dict, &mut row, out)?;
         } else if params.is_none() {
             self.encode_tuple(&PyTuple::empty(py), &mut row, out)?;
+        } else if let Ok(list) = params.cast::<PyList>() {
+            // A snapshot: encoding runs code of the elements' classes, and that may change the list.
+            self.encode_tuple(&list.to_tuple(), &mut row, out)?;
         } else if let Ok(mapping) = params.cast::<PyMapping>() {
+            // Looked at late: whether an object is a mapping is asked of an abstract class, in Python.
             let dict = PyDict::new(py);
             dict.update(mapping)?;
             self.encode_dict(&dict, &mut row, out)?;
@@ -180,12 +184,8 @@ impl RowEncoder {
         Ok(row)
     }
 
-    /// A snapshot of a list or other sequence: encoding runs code of the elements' classes, and
-    /// that may change the list.
+    /// A snapshot of a sequence other than a list.
     fn as_tuple<'py>(&self, params: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        if let Ok(list) = params.cast::<PyList>() {
-            return Ok(Some(list.to_tuple()));
-        }
         // A str or bytes is a sequence, too, but as parameters it is a forgotten comma.
         let class = params.get_type();
         let looks_like_a_sequence = class.hasattr(intern!(params.py(), "__getitem__"))?

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// So many requests in a row make somebody alone.
 const ALONE_MIN: u32 = 16;
-/// The same after somebody who was alone has left much to do for the I/O thread, again and again.
-const ALONE_MAX: u32 = 4096;
+/// The same after somebody who was alone has left much to do for the I/O thread, again and again. On a machine that is
+/// short of CPUs anybody may be late at times, and should not lose more by that than the delay itself.
+const ALONE_MAX: u32 = 256;
 
 /// Counts how many requests in a row were one thread's or loop's. Changed by several threads without order: a wrong
 /// guess costs time, and nothing else.

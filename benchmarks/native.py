@@ -23,5 +23,7 @@ def build() -> str | None:
         )
     except OSError as error:
         return f"cargo: {error}"
-    lines = done.stderr.strip().splitlines()
-    return None if done.returncode == 0 else (lines[-1] if lines else "cargo failed")
+    if done.returncode == 0:
+        return None
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    return errors[0] if errors else "cargo failed"

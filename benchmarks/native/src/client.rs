@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shardlane_io::{Client as Core, Sink, SocketOptions, Ticket};
+use shardlane_io::{Client as Core, Sink, SocketOptions, Steering, Ticket};
 use shardlane_proto::{Config, ContactPoint, Outcome, PreparedRef, PreparedRefs, RequestSpec};
 use shardlane_routing::murmur3_token;
 use shardlane_wire::request::Prepare;
@@ -36,7 +36,7 @@ struct Select {
 }
 
 /// Tickets that have ended, many at a time.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Finished {
     tickets: Mutex<Vec<Arc<Ticket>>>,
     arrived: Condvar,
@@ -76,8 +76,9 @@ impl Client {
     pub(crate) fn connect(task: &Task) -> Fallible<Self> {
         let points = task.nodes.iter().copied();
         let config = Config::new(points.map(ContactPoint::Address).collect());
-        let core = Core::start(config, None, SocketOptions::default(), None)?;
-        outcome(&core.when_ready(None, 0))?.map_err(|error| format!("{:?}", error.kind))?;
+        let sockets = SocketOptions::default();
+        let core = Core::start(config, None, sockets, None, Steering::default())?;
+        outcome(&core, &core.when_ready(None, 0))?.map_err(|error| format!("{:?}", error.kind))?;
         Ok(Self {
             core,
             finished: Arc::new(Finished::default()),
@@ -109,8 +110,8 @@ impl Client {
     }
 }
 
-fn outcome(ticket: &Ticket) -> Fallible<Outcome> {
-    if !ticket.wait_until(Instant::now() + PATIENCE) {
+fn outcome(core: &Core, ticket: &Ticket) -> Fallible<Outcome> {
+    if !core.wait(ticket, Instant::now() + PATIENCE) {
         return Err("no answer came".into());
     }
     ticket
@@ -130,8 +131,8 @@ impl Measured for Client {
         let mut spec = RequestSpec::new(Opcode::Prepare, body);
         spec.dialect = dialect;
         spec.timeout = Some(PATIENCE);
-        let ticket = self.core.submit(spec, None, 0, false);
-        let answer = outcome(&ticket)?.map_err(|error| format!("{:?}", error.kind))?;
+        let ticket = self.core.submit_to_wait(spec);
+        let answer = outcome(&self.core, &ticket)?.map_err(|error| format!("{:?}", error.kind))?;
         let statement = Statement::read(answer.dialect, &answer.body)?;
         let reference = PreparedRef {
             id: statement.id.clone(),
@@ -175,8 +176,9 @@ impl Client {
             if began >= until {
                 break;
             }
-            let ticket = self.core.submit(self.request(key)?, None, 0, false);
-            let answer = outcome(&ticket)?.map_err(|error| format!("{:?}", error.kind))?;
+            let ticket = self.core.submit_to_wait(self.request(key)?);
+            let answer =
+                outcome(&self.core, &ticket)?.map_err(|error| format!("{:?}", error.kind))?;
             let ended = Instant::now();
             latencies.push(ended - began);
             check(answer.dialect, &answer.body, key, self.canned)?;

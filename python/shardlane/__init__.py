@@ -24,19 +24,6 @@ from ._shared.many import ManyResult
 from ._shared.metrics import Metrics
 from ._shared.results import Column, SchemaChange
 from ._shared.row_types import NamedRow
-from ._shared.schema.model import (
-    Aggregate,
-    ColumnInfo,
-    Function,
-    Index,
-    Keyspace,
-    Schema,
-    Table,
-    Tablets,
-    Trigger,
-    UserType,
-    View,
-)
 from ._shared.sockets import SocketOptions
 from ._shared.tls import TLS
 from ._shared.topology import (
@@ -45,7 +32,6 @@ from ._shared.topology import (
     NodeConnections,
     ShardConnections,
 )
-from ._shared.traces import Trace, TraceEvent
 from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 from .policies import ExecutionProfile
@@ -54,6 +40,20 @@ from .types import Date, Duration, EmptyType, Time, Timestamp, UnsetType
 
 if TYPE_CHECKING:
     from . import aio as aio
+    from ._shared.schema.model import (
+        Aggregate,
+        ColumnInfo,
+        Function,
+        Index,
+        Keyspace,
+        Schema,
+        Table,
+        Tablets,
+        Trigger,
+        UserType,
+        View,
+    )
+    from ._shared.traces import Trace, TraceEvent
 
 __version__ = "0.1.0"
 
@@ -114,32 +114,47 @@ __all__ += _exceptions
 def _show_as_ours() -> None:
     """Let reprs and tracebacks name the place where users import from."""
     public = (Authenticator, Batch, BatchKind, ClusterConnections, Column, Consistency, ManyResult)
-    schema = (
-        Aggregate,
-        ColumnInfo,
-        Function,
-        Index,
-        Keyspace,
-        Schema,
-        Table,
-        Tablets,
-        Trigger,
-        UserType,
-        View,
-    )
     topology = (Node, NodeConnections, SchemaChange, ShardConnections, SocketOptions)
     routes = (ClientRoute, ClientRoutes)
-    for cls in (*public, *schema, *topology, *routes, TLS, Metrics, Trace, TraceEvent):
+    for cls in (*public, *topology, *routes, TLS, Metrics):
         cls.__module__ = __name__
 
 
 _show_as_ours()
 
+_TRACES = ("Trace", "TraceEvent")
+_SCHEMA = (
+    "Aggregate",
+    "ColumnInfo",
+    "Function",
+    "Index",
+    "Keyspace",
+    "Schema",
+    "Table",
+    "Tablets",
+    "Trigger",
+    "UserType",
+    "View",
+)
+_LATER = {
+    **dict.fromkeys(_SCHEMA, "._shared.schema.model"),
+    **dict.fromkeys(_TRACES, "._shared.traces"),
+}
+"""Where names are that few programs use, and that take a while to import."""
+
 
 def __getattr__(name: str) -> Any:
-    # Blocking programs need no asyncio, which takes a while to import.
-    if name == "aio":
-        import importlib
+    import importlib
 
+    # Blocking programs need no asyncio.
+    if name == "aio":
         return importlib.import_module(".aio", __name__)
+    if name in _LATER:
+        value = getattr(importlib.import_module(_LATER[name], __name__), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,7 +18,6 @@ from .nodes import Listeners
 from .options import ClusterOptions, SessionOptions
 from .profiles import open_session
 from .retry import Advisors
-from .schema.read import SchemaReader
 from .steps import Deadline
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from .contact_points import ContactPoints
     from .options import ClusterKeywords
     from .schema.model import Schema
+    from .schema.read import SchemaReader
     from .steps import Steps
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class BaseCluster:
         self._closed = False
         self._listeners = Listeners()
         self._lock = threading.Lock()
-        self._schema = SchemaReader(remembers=self._options.schema_events)
+        self._schema: SchemaReader | None = None
         self._types = user_types.registry(self._options)
         # What the user holds: for messages.
         self._held_as = "cluster"
@@ -250,6 +250,11 @@ class BaseCluster:
         if timeout is not None:
             seconds("timeout", timeout, remedy="or None for no limit")
         wanted = _names(keyspaces)
+        if self._schema is None:
+            # Takes a while to import, and most programs do without.
+            from .schema.read import SchemaReader
+
+            self._schema = SchemaReader(remembers=self._options.schema_events)
         core = self._start()
         yield core.ready()
         session = open_session(core, None, SessionOptions(row_factory="dict"), self)

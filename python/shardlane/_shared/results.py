@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 RowT = TypeVar("RowT")
 
+TRACE_WAIT = 2.0
+"""Seconds that servers get to write a trace down, unless told otherwise: they do it on the side."""
+
 
 class Column(NamedTuple):
     """A column of a result."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from shardlane import _core
@@ -168,6 +167,7 @@ def _content(name: str, path: FilePath | None, data: str | bytes | None) -> byte
     if path is None:
         return _bytes(data)
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise ConfigurationError(f"{name}={os.fspath(path)!r} cannot be read: {error}") from error

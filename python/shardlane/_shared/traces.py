@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from .steps import Steps
 
-TRACE_WAIT = 2.0
-"""Seconds that servers get to write a trace down, unless told otherwise: they do it on the side."""
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.2
 _SHARD = re.compile(r"shard (\d+)")
 _UUID_EPOCH = datetime.datetime(1582, 10, 15, tzinfo=datetime.timezone.utc)
@@ -188,3 +185,8 @@ def _elapsed(microseconds: int | None) -> datetime.timedelta | None:
 
 def _microseconds(delta: datetime.timedelta) -> int:
     return delta // datetime.timedelta(microseconds=1)
+
+
+# As in schema/model.py.
+for _class in (Trace, TraceEvent):
+    _class.__module__ = "shardlane"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from shardlane._shared.checks import seconds
 from shardlane._shared.paging import Paging, whole
-from shardlane._shared.results import BaseResult, RowT
-from shardlane._shared.traces import TRACE_WAIT, Trace, fetch
+from shardlane._shared.results import TRACE_WAIT, BaseResult, RowT
 from shardlane.exceptions import MultiplePages
 
 from ._drive import drive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from shardlane._shared.traces import Trace
 
 
 class Result(BaseResult[RowT]):
@@ -108,4 +109,6 @@ class Result(BaseResult[RowT]):
             RequestError: the trace could not be read.
         """
         seconds("wait", wait, zero=True)
+        from shardlane._shared.traces import fetch
+
         return await drive(fetch(self._page, wait))

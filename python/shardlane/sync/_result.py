@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from shardlane._shared.checks import seconds
 from shardlane._shared.paging import Paging
-from shardlane._shared.results import BaseResult, RowT
-from shardlane._shared.traces import TRACE_WAIT, Trace, fetch
+from shardlane._shared.results import TRACE_WAIT, BaseResult, RowT
 
 from ._wait import wait as carry_out
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from shardlane import _core
     from shardlane._shared.paging import Continuation
+    from shardlane._shared.traces import Trace
 
 
 class Result(BaseResult[RowT]):
@@ -95,4 +95,6 @@ class Result(BaseResult[RowT]):
             RequestError: the trace could not be read.
         """
         seconds("wait", wait, zero=True)
+        from shardlane._shared.traces import fetch
+
         return carry_out(fetch(self._page, wait))

@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
 use pyo3::intern;
@@ -26,9 +27,11 @@ use super::fork::Origin;
 use super::future;
 use super::request::Request;
 
-/// Requests submitted by tasks that one batch wakes leave together; but the first must not wait for the
-/// last of a large batch, so after this many the I/O thread is woken, if it drives.
-const HELD_MAX: usize = 16;
+/// Requests submitted by tasks that one batch wakes leave together, which makes fewer and larger writes; but the first
+/// must not wait for the last of a large batch, so after this many the I/O thread is woken, if it drives.
+const HELD_MAX: usize = 256;
+/// The same where tasks compute: nobody waits for longer than this. On a loop that is as busy as that it is little.
+const HELD_TIME_MAX: Duration = Duration::from_millis(1);
 
 thread_local! {
     /// The batcher whose tasks are being stepped on this thread.
@@ -103,6 +106,8 @@ pub(super) struct Batcher {
     flushes: AtomicBool,
     stepping: AtomicBool,
     held: AtomicUsize,
+    /// When the first of those that are held came; the loop's thread alone looks at it.
+    held_since: Mutex<Instant>,
 }
 
 impl Batcher {
@@ -146,6 +151,7 @@ impl Batcher {
                 flushes: AtomicBool::new(false),
                 stepping: AtomicBool::new(false),
                 held: AtomicUsize::new(0),
+                held_since: Mutex::new(Instant::now()),
             },
         )?;
         event_loop.call_method1("add_reader", (fd, batcher.getattr("on_ready")?))?;
@@ -234,10 +240,15 @@ impl Batcher {
         if !self.stepping.load(Ordering::Relaxed) {
             return false;
         }
-        let held = self.held.load(Ordering::Relaxed) + 1;
+        let (held, now) = (self.held.load(Ordering::Relaxed) + 1, Instant::now());
+        let mut since = lock(&self.held_since);
+        if held == 1 {
+            *since = now;
+        }
+        let may_wait = held < HELD_MAX && now.duration_since(*since) < HELD_TIME_MAX;
         self.held
-            .store(if held >= HELD_MAX { 0 } else { held }, Ordering::Relaxed);
-        held < HELD_MAX
+            .store(if may_wait { held } else { 0 }, Ordering::Relaxed);
+        may_wait
     }
 
     /// Stops listening, on the loop's own thread.

@@ -22,7 +22,7 @@ use super::request::{self, Request};
 
 /// Requests that are submitted before the I/O thread is woken, where they come from a list: the first must not
 /// wait for the last of many.
-const HELD_MAX: usize = 16;
+const HELD_MAX: usize = 64;
 
 /// RESULT of kind Void: all there is to know of a write that went through.
 const VOID: &[u8] = &[0, 0, 0, 1];

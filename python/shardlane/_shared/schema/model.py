@@ -289,3 +289,20 @@ class Schema(Mapping[str, Keyspace]):
         """Return the statements that make everything again but what is the server's own."""
         own = (keyspace for keyspace in self.values() if not keyspace.is_system)
         return tuple(statement for keyspace in own for statement in keyspace.statements())
+
+
+# Where users import them from, for reprs and tracebacks: it imports this module when first asked.
+for _class in (
+    Aggregate,
+    ColumnInfo,
+    Function,
+    Index,
+    Keyspace,
+    Schema,
+    Table,
+    Tablets,
+    Trigger,
+    UserType,
+    View,
+):
+    _class.__module__ = "shardlane"

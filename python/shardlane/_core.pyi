@@ -24,6 +24,7 @@ __all__ = [
     "Cluster",
     "Duration",
     "EmptyType",
+    "Many",
     "Page",
     "Prepared",
     "Profile",
@@ -133,7 +134,9 @@ class Request(Generic[_T]):
     def cancel(self, msg: object = None) -> bool:
         """Gives the operation up. False if it has ended already."""
     def result(self) -> _T: ...
-    def get_loop(self) -> AbstractEventLoop: ...
+    @property
+    def get_loop(self) -> Callable[[], AbstractEventLoop]:
+        """A method of futures; here what is called is the same for all requests of a loop."""
     def add_done_callback(
         self, callback: Callable[[Request[_T]], object], /, *, context: Context | None = None
     ) -> None: ...

@@ -72,8 +72,10 @@ def execute_many(
         if cached is None:
             deadline = Deadline(options.get("timeout", UNSET), default_timeout)
             cached = yield core.prepare(statement, deadline.timeout, options.get("keyspace"))
-        statement = cached
-    many = core.many(statement, concurrency, raise_on_error, keep, **options)
+        prepared: _core.Prepared = cached
+    else:
+        prepared = statement
+    many = core.many(prepared, concurrency, raise_on_error, keep, **options)
     errors: list[tuple[int, ShardlaneError]] = []
     is_asynchronous = isinstance(source, AsyncIterator)
     is_exhausted = False

@@ -20,3 +20,11 @@ def _load() -> dict[str, type[Driver]]:
 
 
 DRIVERS = _load()
+
+
+def is_peer(name: str) -> bool:
+    """Whether that is a driver of somebody else's, by its own name or by its package's."""
+    return any(
+        name in (known.name, known.package) and not known.is_ours and not known.is_limit
+        for known in DRIVERS.values()
+    )

@@ -84,6 +84,7 @@ impl Shard {
             _ if execute.params.skip_metadata => MetadataWish::None,
             _ => MetadataWish::Full,
         };
+        self.trace_statements(std::iter::once(&statement));
         client.statement = Some(Rc::clone(&statement));
         self.execute(client, &statement, &execute.params, Some(execute));
     }
@@ -131,6 +132,7 @@ impl Shard {
                 Err(error) => return self.respond_error(&client, error),
             }
         }
+        self.trace_statements(statements.iter().map(|(statement, _)| statement));
         let (kind, write_type) = match batch.batch_type {
             BatchType::Logged => (BatchKind::Logged, WriteType::Batch),
             BatchType::Unlogged => (BatchKind::Unlogged, WriteType::UnloggedBatch),

@@ -14,6 +14,7 @@ use crate::cluster::shared::now_us;
 use crate::cluster::view::IdHash;
 use crate::engine::{BoundArgs, Operation, bind, prepare};
 use crate::node::shard::{Shard, ShardId};
+use crate::node::statements::LocalStatement;
 
 /// Traces that are kept, the oldest out first: they are for looking at soon.
 const TRACES_MAX: usize = 1_000;
@@ -86,6 +87,19 @@ impl Shard {
         self.trace(|| "Parsing a statement".to_owned());
     }
 
+    /// What the request that is being handled executes, if it has a trace. When it arrived not all may have been known:
+    /// another shard may prepare a statement just then.
+    pub(crate) fn trace_statements<'a>(
+        &mut self,
+        statements: impl Iterator<Item = &'a LocalStatement>,
+    ) {
+        let current = self.traces.current;
+        if let Some(trace) = current.and_then(|id| self.traces.open.get_mut(&id)) {
+            let texts: Vec<&str> = statements.map(|s| &*s.prepared.cql).collect();
+            trace.query = Some(texts.join("; "));
+        }
+    }
+
     /// What follows concerns another request.
     pub(crate) const fn leave_trace(&mut self) {
         self.traces.current = None;
@@ -122,13 +136,6 @@ impl Shard {
     /// The answer has been sent: writes the trace down, if there is one.
     pub(crate) fn end_trace_of(&mut self, client: &Client) {
         if let Some(id) = client.tracing_id {
-            // Another shard may have prepared the statement just after the request had arrived.
-            if let (Some(trace), Some(statement)) =
-                (self.traces.open.get_mut(&id), &client.statement)
-            {
-                let text = || statement.prepared.cql.to_string();
-                trace.query.get_or_insert_with(text);
-            }
             self.end_trace(id);
         }
     }

@@ -109,6 +109,7 @@ class WireProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._listeners: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
         self._real = [node.address for node in server.nodes]
         self._ours = [shifted(address, LISTENS) for address in self._real]
         self._replacements: list[tuple[bytes, bytes]] = []
@@ -177,6 +178,9 @@ class WireProxy:
                     node: int = index,
                     port: int = port,
                 ) -> None:
+                    if self._is_closing:
+                        writer.transport.abort()
+                        return
                     task = self._loop.create_task(self._serve(reader, writer, node, port))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
@@ -185,13 +189,16 @@ class WireProxy:
                 self._listeners.append(listener)
 
     async def _close(self) -> None:
+        self._is_closing = True
         for listener in self._listeners:
             listener.close()
         for link in list(self.links):
             link.cut()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Among them those that accept a connection just now.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others, return_exceptions=True)
         for _ in range(3):
             # Transports close their sockets in the loop's next turns.
             await asyncio.sleep(0)

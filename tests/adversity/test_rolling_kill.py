@@ -93,9 +93,11 @@ def test_a_node_is_killed_faster_than_it_is_reached():
                     node.kill()
                     node.start()
             wait_for_coverage(session, NODES * SHARDS, 20)
+            # The control connection may be at its longest pause between two rounds, which is 10 s.
             eventually(
                 "exactly one connection for each shard",
                 lambda: server.stats().connections == NODES * SHARDS + 1,
+                30,
             )
         with server.connect("app", consistency="QUORUM") as admin:
             check_values(admin, load)

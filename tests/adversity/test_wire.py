@@ -106,7 +106,10 @@ def test_garbled_answers(face, server, proxy):
         internal = [e for e in errors if isinstance(e, exceptions.InternalError)]
         assert internal == []
         # A stream whose answer was lost may be an orphan for as long as its connection lives.
+        wanted = proxy.accepted + NODES * SHARDS + 1
         proxy.cut_all()
+        # Until it is noticed that they are gone all shards seem to be covered.
+        eventually("all are made anew", lambda: proxy.accepted >= wanted)
         wait_for_coverage(session, NODES * SHARDS)
         session.execute(INSERT, [7, "seven"], timeout=5)
         assert session.execute(SELECT, [7], timeout=5).scalar() == "seven"

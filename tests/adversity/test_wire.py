@@ -210,6 +210,8 @@ def test_nodes_with_many_shards(face):
             # All at once they come back no more wildly.
             proxy.attempts_max.clear()
             proxy.cut_all()
+            # Until it is noticed that they are gone all shards seem to be covered.
+            eventually("all are made anew", lambda: proxy.accepted >= 2 * (2 * shards + 1), 30)
             wait_for_coverage(session, 2 * shards, 30)
             for node in (0, 1):
                 assert 4 < proxy.attempts_max[node] <= 9, proxy.attempts_max

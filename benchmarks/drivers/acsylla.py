@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import CONSISTENCY, PAGE_CQL, PAGE_ROWS, Row
+from benchmarks.data import CONSISTENCY, PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver
 
 
@@ -29,18 +29,8 @@ class Acsylla(AsyncDriver):
         )
         self._session = await self._cluster.create_session()
 
-    async def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = await session.create_prepared(self.select_cql)
-        elif workload == "insert":
-            self._insert = await session.create_prepared(self.insert_cql)
-            self._read_back = await session.create_prepared(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = await session.create_prepared(self.batch_cql)
-            self._read_back = await session.create_prepared(self.read_batch_cql)
-        else:
-            self._page = await session.create_prepared(PAGE_CQL)
+    async def prepare(self, cql: str) -> Any:
+        return await self._session.create_prepared(cql)
 
     async def disconnect(self) -> None:
         await self._session.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.data import (
     COLUMNS,
+    PAGE_CQL,
     SELECT_CQL,
     Row,
     batch_cql,
@@ -74,11 +75,22 @@ class Driver:
     def __init__(self, endpoint: Endpoint, cell: Cell) -> None:
         self.endpoint = endpoint
         self.cell = cell
-        self.select_cql = SELECT_CQL
-        self.insert_cql = insert_cql(self.name)
-        self.read_back_cql = read_back_cql(self.name)
-        self.batch_cql = batch_cql(self.name)
-        self.read_batch_cql = read_batch_cql(self.name)
+        self._read: Any = None
+        self._insert: Any = None
+        self._read_back: Any = None
+        self._page: Any = None
+
+    def statements(self) -> dict[str, str]:
+        """What the workload executes, by the attribute that holds it once it is prepared."""
+        return {
+            "select": {"_read": SELECT_CQL},
+            "insert": {
+                "_insert": insert_cql(self.name),
+                "_read_back": read_back_cql(self.name),
+            },
+            "batch": {"_insert": batch_cql(self.name), "_read_back": read_batch_cql(self.name)},
+            "pages": {"_page": PAGE_CQL},
+        }[self.cell.workload]
 
     def answer(self, row: Row) -> Any:
         """How this driver returns a row of the database."""
@@ -166,7 +178,8 @@ class AsyncDriver(Driver):
         return self._runner.run(self.call(*arguments))
 
     def ready(self) -> None:
-        self._runner.run(self.prepare(self.cell.workload))
+        for name, cql in self.statements().items():
+            setattr(self, name, self._runner.run(self.prepare(cql)))
 
     def fetch_written(self, key: int) -> Any:
         return self._runner.run(self.read_back(key))
@@ -178,7 +191,7 @@ class AsyncDriver(Driver):
     async def connect(self) -> None:
         raise NotImplementedError
 
-    async def prepare(self, workload: str) -> None:
+    async def prepare(self, cql: str) -> Any:
         raise NotImplementedError
 
     async def disconnect(self) -> None:
@@ -207,9 +220,10 @@ class BlockingDriver(Driver):
         return self.call(*arguments)
 
     def ready(self) -> None:
-        self.prepare(self.cell.workload)
+        for name, cql in self.statements().items():
+            setattr(self, name, self.prepare(cql))
 
-    def prepare(self, workload: str) -> None:
+    def prepare(self, cql: str) -> Any:
         raise NotImplementedError
 
     def fetch_written(self, key: int) -> Any:

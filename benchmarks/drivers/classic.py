@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import CONSISTENCY, PAGE_CQL, PAGE_ROWS, Row
+from benchmarks.data import CONSISTENCY, PAGE_ROWS, Row
 from benchmarks.drivers.base import BlockingDriver
 from benchmarks.load import Job, Parameters
 
@@ -45,19 +45,11 @@ class ScyllaDriver(BlockingDriver):
         )
         self._session = self._cluster.connect()
 
-    def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = session.prepare(self.select_cql)
-        elif workload == "insert":
-            self._insert = session.prepare(self.insert_cql)
-            self._read_back = session.prepare(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = session.prepare(self.batch_cql)
-            self._read_back = session.prepare(self.read_batch_cql)
-        else:
-            self._page = session.prepare(PAGE_CQL)
-            self._page.fetch_size = PAGE_ROWS
+    def prepare(self, cql: str) -> Any:
+        statement = self._session.prepare(cql)
+        if self.cell.workload == "pages":
+            statement.fetch_size = PAGE_ROWS
+        return statement
 
     def close(self) -> None:
         self._cluster.shutdown()

@@ -31,7 +31,7 @@ class CompletedAwaits(AsyncDriver):
     async def connect(self) -> None:
         self._answers = {key: row(key) for key in range(10_000)}
 
-    async def prepare(self, workload: str) -> None:
+    async def prepare(self, cql: str) -> None:
         pass
 
     async def disconnect(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.data import CONSISTENCY, PAGE_CQL, PAGE_ROWS, Row
+from benchmarks.data import CONSISTENCY, PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver, BlockingDriver, Driver
 from benchmarks.load import Job, Parameters
 
@@ -39,18 +39,8 @@ class Aio(_Ours, AsyncDriver):
 
         self._session = await aio.connect(self.endpoint.addresses, **self.options())
 
-    async def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = await session.prepare(self.select_cql)
-        elif workload == "insert":
-            self._insert = await session.prepare(self.insert_cql)
-            self._read_back = await session.prepare(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = await session.prepare(self.batch_cql)
-            self._read_back = await session.prepare(self.read_batch_cql)
-        else:
-            self._page = await session.prepare(PAGE_CQL)
+    async def prepare(self, cql: str) -> Any:
+        return await self._session.prepare(cql)
 
     async def disconnect(self) -> None:
         await self._session.close()
@@ -99,18 +89,8 @@ class Sync(_Ours, BlockingDriver):
 
         self._session = sync.connect(self.endpoint.addresses, **self.options())
 
-    def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = session.prepare(self.select_cql)
-        elif workload == "insert":
-            self._insert = session.prepare(self.insert_cql)
-            self._read_back = session.prepare(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = session.prepare(self.batch_cql)
-            self._read_back = session.prepare(self.read_batch_cql)
-        else:
-            self._page = session.prepare(PAGE_CQL)
+    def prepare(self, cql: str) -> Any:
+        return self._session.prepare(cql)
 
     def close(self) -> None:
         self._session.close()

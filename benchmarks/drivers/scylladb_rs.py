@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import PAGE_CQL, PAGE_ROWS, Row
+from benchmarks.data import PAGE_ROWS, Row
 from benchmarks.drivers.base import AsyncDriver
 
 
@@ -29,18 +29,9 @@ class ScylladbRs(AsyncDriver):
         builder = SessionBuilder().contact_points(addresses).execution_profile(profile)
         self._session = await builder.connect()
 
-    async def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = await session.prepare(self.select_cql)
-        elif workload == "insert":
-            self._insert = await session.prepare(self.insert_cql)
-            self._read_back = await session.prepare(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = await session.prepare(self.batch_cql)
-            self._read_back = await session.prepare(self.read_batch_cql)
-        else:
-            self._page = (await session.prepare(PAGE_CQL)).with_page_size(PAGE_ROWS)
+    async def prepare(self, cql: str) -> Any:
+        statement = await self._session.prepare(cql)
+        return statement.with_page_size(PAGE_ROWS) if self.cell.workload == "pages" else statement
 
     async def disconnect(self) -> None:
         del self._session  # there is nothing to close

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.data import PAGE_CQL, Row
 from benchmarks.drivers.base import AsyncDriver
+
+if TYPE_CHECKING:
+    from benchmarks.data import Row
 
 
 class Scyllapy(AsyncDriver):
@@ -30,18 +32,8 @@ class Scyllapy(AsyncDriver):
         )
         await self._session.startup()
 
-    async def prepare(self, workload: str) -> None:
-        session = self._session
-        if workload == "select":
-            self._read = await session.prepare(self.select_cql)
-        elif workload == "insert":
-            self._insert = await session.prepare(self.insert_cql)
-            self._read_back = await session.prepare(self.read_back_cql)
-        elif workload == "batch":
-            self._insert = await session.prepare(self.batch_cql)
-            self._read_back = await session.prepare(self.read_batch_cql)
-        else:
-            self._page = await session.prepare(PAGE_CQL)
+    async def prepare(self, cql: str) -> Any:
+        return await self._session.prepare(cql)
 
     async def disconnect(self) -> None:
         await self._session.shutdown()

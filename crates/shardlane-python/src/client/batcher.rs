@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit};
@@ -23,6 +23,7 @@ use shardlane_io::{Client, LoopId, Sink, Ticket};
 use shardlane_proto::RequestSpec;
 use slab::Slab;
 
+use super::cluster::lock;
 use super::fork::Origin;
 use super::future;
 use super::request::Request;
@@ -341,8 +342,4 @@ impl Batcher {
             client.flush(self.id);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
